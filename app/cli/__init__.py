@@ -1,0 +1,76 @@
+"""The command line: `smartmeter COMMAND`, one module per command.
+
+A command's module is imported when it runs, so that `--help` is fast and the bridge
+never carries Faust. Errors of ours end in one line and their exit code;
+130 after Ctrl-C.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from app.errors import SmartMeterError
+
+__all__ = ["cli", "main"]
+
+COMMANDS = {
+    "bridge": "Run the bridge between NATS and Kafka.",
+    "worker": "Run a live worker: windows, fleet maxima, forecast, web view.",
+    "archive": "Run an archive worker: everything into Cassandra.",
+    "simulate": "Publish the readings of simulated meters.",
+    "topics": "Create and check the Kafka topics.",
+    "schema": "Create and check the Cassandra tables.",
+    "settings": "Show every setting, its value and where it comes from.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `app.cli.<name>` as `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of the road."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"app.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="smartmeter-streams", prog_name="smartmeter")
+def cli() -> None:
+    """Smart-meter voltage, from the meter to windows, forecasts and Cassandra.
+
+    Settings are environment variables SMARTMETER_…: see `smartmeter settings`.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line and exit with its code."""
+    try:
+        code = cli.main(arguments, prog_name="smartmeter", standalone_mode=False)
+    except SmartMeterError as error:
+        click.echo(f"smartmeter: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    sys.exit(code or 0)

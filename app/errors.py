@@ -1,0 +1,97 @@
+"""Errors of the system, as a tree.
+
+SmartMeterError
+├── RejectedMessage        a message is of no use: to the dead letters with a reason
+├── RejectedRow            the store refuses a row for its content: to the dead letters
+├── SinkUnavailable        the store is away: back off and try again (retriable)
+└── FatalError             the process must stop, exit code 1
+    ├── SettingsError      a setting is wrong: exit code 2
+    ├── TopicMismatch      a Kafka topic is missing or has other partitions
+    ├── SchemaMismatch     the keyspace is missing or has another version
+    └── StateDiverged      what was to be durable is not: stop before acknowledging
+"""
+
+from enum import StrEnum
+
+__all__ = [
+    "FatalError",
+    "Reason",
+    "RejectedMessage",
+    "RejectedRow",
+    "SchemaMismatch",
+    "SettingsError",
+    "SinkUnavailable",
+    "SmartMeterError",
+    "StateDiverged",
+    "TopicMismatch",
+]
+
+
+class Reason(StrEnum):
+    """Why a message became a dead letter: the closed list behind the metrics' label."""
+
+    SUBJECT = "subject"  # too few or too many tokens, or an unknown kind
+    KEY = "key"  # line, transformer or usage point is not a positive 32-bit integer
+    EMPTY = "empty"  # no payload
+    LENGTH = "length"  # neither a known binary length nor JSON
+    VERSION = "version"  # a format version this build does not know
+    ENCODING = "encoding"  # not UTF-8
+    JSON = "json"  # not JSON, or not the shape of a reading
+    NOT_A_NUMBER = "not_a_number"  # NaN, infinite, or no number where one is due
+    VOLTAGE_RANGE = "voltage_range"  # outside the absurdity limits
+    TIME_RANGE = "time_range"  # before the epoch or in milliseconds
+    FUTURE = "future"  # later than arrival plus the clock skew allowed
+    OVERSIZED = "oversized"  # larger than one message may be
+    ROW_REFUSED = "row_refused"  # Cassandra refused the row for its content
+
+
+class SmartMeterError(Exception):
+    """Base of every error raised by this system."""
+
+    retriable = False
+    exit_code = 1
+
+
+class RejectedMessage(SmartMeterError):
+    """A message cannot be used; it goes to the dead letters."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class RejectedRow(SmartMeterError):
+    """The store refuses a row for its content; its neighbours are written."""
+
+
+class SinkUnavailable(SmartMeterError):
+    """The store cannot take rows now; wait and try again."""
+
+    retriable = True
+
+    def __init__(self, detail: str, *, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class FatalError(SmartMeterError):
+    """The process must stop; a supervisor or a person decides what next."""
+
+
+class SettingsError(FatalError):
+    """A setting is wrong; the message names the variable."""
+
+    exit_code = 2
+
+
+class TopicMismatch(FatalError):
+    """A Kafka topic is missing, or is not as the topology says."""
+
+
+class SchemaMismatch(FatalError):
+    """The keyspace is missing, or has another version than this build."""
+
+
+class StateDiverged(FatalError):
+    """A write that guards exactness was refused; stop before acknowledging."""

@@ -1,0 +1,44 @@
+"""Log lines: pretty on a terminal, one JSON object a line otherwise; stdout only."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+import orjson
+from rich.console import Console
+from rich.logging import RichHandler
+
+__all__ = ["JsonFormatter", "configure", "handler"]
+
+
+class JsonFormatter(logging.Formatter):
+    """Format a record as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's time, level, logger and message as JSON."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, tz=UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+def handler() -> logging.Handler:
+    """Return the one handler that every process uses."""
+    if sys.stdout.isatty():
+        return RichHandler(console=Console(), show_path=False, rich_tracebacks=False)
+    plain = logging.StreamHandler(sys.stdout)
+    plain.setFormatter(JsonFormatter())
+    return plain
+
+
+def configure(level: str) -> None:
+    """Send all log lines of this process to the handler."""
+    logging.basicConfig(level=level.upper(), handlers=[handler()], force=True)
+    # One line per retry of every client is noise beside our own events.
+    for name in ("aiokafka", "kafka", "nats", "cassandra"):
+        logging.getLogger(name).setLevel("ERROR")

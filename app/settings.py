@@ -1,0 +1,349 @@
+"""Settings: environment variables `SMARTMETER_<SECTION>__<NAME>`, frozen once read.
+
+Each one may instead be given as `…_FILE`, the path of a file that holds the value
+(a mounted secret). A field's description is its documentation: `smartmeter settings`
+and the operator's table are printed from it.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from app.errors import SettingsError
+
+__all__ = ["PREFIX", "Settings", "describe", "load", "variable"]
+
+PREFIX = "SMARTMETER_"
+DELIMITER = "__"
+FILE_SUFFIX = "_FILE"
+TEST_PREFIX = PREFIX + "TEST_"  # the test suite's own, not ours to judge
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Nats(Section):
+    """Where meters publish."""
+
+    servers: str = Field(
+        "nats://127.0.0.1:4222", description="NATS servers, comma-separated."
+    )
+    subject: str = Field(
+        "", description="Base subject; empty: <namespace>.voltage.raw."
+    )
+    replicas: int = Field(1, ge=1, le=5, description="Replicas of the streams.")
+    stream_bytes_max: int = Field(
+        4 << 30, ge=1 << 20, description="Largest size of the raw stream, bytes."
+    )
+    message_bytes_max: int = Field(
+        1 << 20, ge=1024, description="Largest message taken, bytes."
+    )
+    connect_timeout_seconds: float = Field(
+        5.0, gt=0, le=60, description="Bound of one connection attempt."
+    )
+
+
+class Kafka(Section):
+    """Where the stages meet."""
+
+    servers: str = Field(
+        "127.0.0.1:9092", description="Bootstrap servers, comma-separated."
+    )
+    lanes: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Lanes, which are partitions; chosen once, never grown.",
+    )
+    replication_factor: int = Field(
+        1, ge=1, le=9, description="Replicas of each topic."
+    )
+    retention_hours: float = Field(
+        168.0, gt=0, description="How long readings and results stay in Kafka."
+    )
+    session_timeout_seconds: float = Field(
+        10.0,
+        ge=6,
+        le=300,
+        description="A worker silent for this long loses its partitions.",
+    )
+    request_timeout_seconds: float = Field(
+        30.0, gt=0, le=600, description="Bound of one request to the broker."
+    )
+
+
+class Windows(Section):
+    """Event-time windows."""
+
+    size_seconds: int = Field(
+        900, ge=1, le=86_400, description="Length of a window; one epoch of the seed."
+    )
+    grace_seconds: int = Field(
+        900,
+        ge=0,
+        le=604_800,
+        description="How far the watermark passes a window's end before it closes.",
+    )
+    threshold_volts: float = Field(
+        116.0,
+        gt=0,
+        lt=1_000_000,
+        description="Voltage above which a reading counts as over.",
+    )
+    snapshot_deltas: int = Field(
+        500,
+        ge=10,
+        le=100_000,
+        description="Changelog records between two snapshots of a partition.",
+    )
+
+    @model_validator(mode="after")
+    def divides_a_day(self) -> Self:
+        """Keep windows clock-aligned in every day."""
+        if 86_400 % self.size_seconds:
+            raise ValueError("size_seconds must divide a day of 86400 s")
+        return self
+
+
+class Bridge(Section):
+    """NATS to Kafka and back."""
+
+    frame_rows_max: int = Field(
+        500, ge=1, le=5_000, description="Most readings in one frame."
+    )
+    frame_milliseconds_max: int = Field(
+        20, ge=1, le=5_000, description="Longest wait for a frame to fill."
+    )
+    in_flight_frames_max: int = Field(
+        16,
+        ge=1,
+        le=1_000,
+        description="Frames sent and not yet acknowledged, per lane.",
+    )
+    idle_seconds: float = Field(
+        1.0,
+        gt=0,
+        le=3_600,
+        description="A lane silent for this long follows the others' watermark.",
+    )
+    clock_skew_seconds_max: int = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="How far after its arrival a reading's time may lie.",
+    )
+    voltage_volts_min: float = Field(
+        0.0, description="A lower voltage is absurd and rejected."
+    )
+    voltage_volts_max: float = Field(
+        1_000.0, description="A higher voltage is absurd and rejected."
+    )
+    host: str = Field("127.0.0.1", description="Address of /live, /ready and /metrics.")
+    port: int = Field(
+        6090, ge=0, le=65_535, description="Port of /live, /ready and /metrics."
+    )
+
+
+class Worker(Section):
+    """The live stage."""
+
+    host: str = Field(
+        "127.0.0.1",
+        description="Address at which other workers reach this one's web view.",
+    )
+    bind: str = Field("127.0.0.1", description="Address on which the web view listens.")
+    port: int = Field(6066, ge=1, le=65_535, description="Port of the web view.")
+    identity: str = Field(
+        "",
+        description="Stable name, for static membership; empty: host-port.",
+    )
+    group_frames_max: int = Field(
+        32, ge=1, le=1_000, description="Most frames folded and committed together."
+    )
+    group_milliseconds_max: int = Field(
+        20, ge=1, le=1_000, description="Longest wait for such a group."
+    )
+    stalled_seconds: float = Field(
+        120.0, ge=5, description="Lag without progress for this long makes /live fail."
+    )
+
+
+class Archive(Section):
+    """The stage that writes to Cassandra."""
+
+    contact_points: str = Field(
+        "127.0.0.1", description="Cassandra hosts, comma-separated."
+    )
+    port: int = Field(9042, ge=1, le=65_535, description="Cassandra's native port.")
+    username: str = Field("", description="User name; empty: no authentication.")
+    password: SecretStr = Field(SecretStr(""), description="Password.")
+    replication: str = Field(
+        "{'class': 'SimpleStrategy', 'replication_factor': 1}",
+        description="Replication of the keyspace, as CQL.",
+    )
+    consistency: Literal[
+        "ANY",
+        "ONE",
+        "TWO",
+        "THREE",
+        "QUORUM",
+        "ALL",
+        "LOCAL_QUORUM",
+        "EACH_QUORUM",
+        "LOCAL_ONE",
+    ] = Field("ONE", description="Write consistency.")
+    timeout_seconds: float = Field(
+        10.0, gt=0, le=600, description="Bound of one write."
+    )
+    batch_rows_max: int = Field(
+        100, ge=1, le=1_000, description="Most rows in one batch of one partition."
+    )
+    in_flight_batches_max: int = Field(
+        64, ge=1, le=4_096, description="Batches sent and not yet acknowledged."
+    )
+    ttl_days_raw: int = Field(
+        0, ge=0, le=7_300, description="Days that raw readings stay; 0: for ever."
+    )
+    web_host: str = Field(
+        "127.0.0.1",
+        description="Address of the archive worker's /live, /ready and /metrics.",
+    )
+    web_port: int = Field(
+        6080,
+        ge=1,
+        le=65_535,
+        description="Port of the archive worker's /live, /ready and /metrics.",
+    )
+
+
+class Forecast(Section):
+    """Online prediction."""
+
+    horizon_hours: int = Field(
+        12, ge=1, le=168, description="How far ahead the window lies that is predicted."
+    )
+
+
+class Settings(Section):
+    """All settings of all processes."""
+
+    namespace: str = Field(
+        "smartmeter",
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description="First word of every subject, topic, group and the keyspace.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line shown."
+    )
+    nats: Nats = Nats()
+    kafka: Kafka = Kafka()
+    windows: Windows = Windows()
+    bridge: Bridge = Bridge()
+    worker: Worker = Worker()
+    archive: Archive = Archive()
+    forecast: Forecast = Forecast()
+
+
+class Described(NamedTuple):
+    """One setting as a person reads it."""
+
+    name: str
+    value: str
+    source: Literal["default", "environment", "file"]
+    description: str
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from an environment (default: this process's).
+
+    A name that no setting has is refused too: a misspelt variable would otherwise
+    leave the default in force without a word.
+
+    Raises:
+        SettingsError: A variable is unknown or its value is wrong; names the variable.
+    """
+    values = _nested(os.environ if environ is None else environ)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "no such setting (see `smartmeter settings`)"
+        raise SettingsError(f"{variable(*first['loc'])}: {message}") from None
+
+
+def variable(*path: str | int) -> str:
+    """Return the environment variable of a setting.
+
+    >>> variable("kafka", "lanes")
+    'SMARTMETER_KAFKA__LANES'
+    """
+    return PREFIX + DELIMITER.join(str(part).upper() for part in path)
+
+
+def describe(
+    settings: Settings, environ: Mapping[str, str] | None = None
+) -> Iterator[Described]:
+    """Yield every setting with its value, source and meaning; secrets stay hidden."""
+    environ = os.environ if environ is None else environ
+    for path, description, value in _walk(settings):
+        name = variable(*path)
+        shown = "(hidden)" if isinstance(value, SecretStr) and value else str(value)
+        source: Literal["default", "environment", "file"] = "default"
+        if name in environ:
+            source = "environment"
+        elif name + FILE_SUFFIX in environ:
+            source = "file"
+        yield Described(name, shown, source, description)
+
+
+def _walk(
+    section: Section, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from _walk(value, (*path, name))
+        else:
+            yield (*path, name), field.description or "", value
+
+
+def _nested(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(PREFIX) or name.startswith(TEST_PREFIX):
+            continue
+        target, value = name, text
+        if name.endswith(FILE_SUFFIX):
+            target, value = name.removesuffix(FILE_SUFFIX), _secret(name, text)
+            if target in environ:
+                raise SettingsError(f"{target}: given both as value and as {name}")
+        *sections, last = target.removeprefix(PREFIX).lower().split(DELIMITER)
+        place = values
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"{target}: {section} is not a section")
+        place[last] = value
+    return values
+
+
+def _secret(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}: cannot read the file: {error}") from None

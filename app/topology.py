@@ -1,0 +1,168 @@
+"""Every name of a subject, stream, topic, group and keyspace, once, as typed values."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from app.settings import Settings
+
+__all__ = ["EVENT_BYTES_MAX", "FRAME_BYTES_MAX", "Topic", "Topology"]
+
+FRAME_BYTES_MAX = 1 << 20
+EVENT_BYTES_MAX = 4 << 20  # journal records and column batches of closed windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A Kafka topic as it must be on the broker."""
+
+    name: str
+    partitions: int
+    retention_seconds: float
+    message_bytes_max: int = EVENT_BYTES_MAX
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The names that belong to one deployment."""
+
+    settings: Settings
+
+    def _topic(self, word: str, partitions: int, meaning: str) -> Topic:
+        return Topic(
+            name=f"{self.settings.namespace}.{word}",
+            partitions=partitions,
+            retention_seconds=self.settings.kafka.retention_hours * 3_600,
+            help=meaning,
+        )
+
+    @property
+    def lanes(self) -> int:
+        """Lanes, which are the partitions of every keyed topic."""
+        return self.settings.kafka.lanes
+
+    # NATS -----------------------------------------------------------------------
+
+    @property
+    def subject(self) -> str:
+        """Base subject of what meters publish."""
+        settings = self.settings
+        return settings.nats.subject or f"{settings.namespace}.voltage.raw"
+
+    @property
+    def stream(self) -> str:
+        """Name of the JetStream stream of raw messages."""
+        return f"{self.settings.namespace.upper()}_RAW"
+
+    @property
+    def lane_subject(self) -> str:
+        """First tokens under which the stream stores readings: `<this>.<lane>.…`."""
+        return f"{self.settings.namespace}.lane"
+
+    @property
+    def weather_subject(self) -> str:
+        """First tokens under which the stream stores temperatures and forecasts."""
+        return f"{self.settings.namespace}.weather"
+
+    @property
+    def maxima_subject(self) -> str:
+        """Subject of the fleet's maximum per epoch, going out."""
+        return f"{self.settings.namespace}.voltage.extract.max"
+
+    @property
+    def temperature_subject(self) -> str:
+        """Subject of the temperature per epoch, going out."""
+        return f"{self.settings.namespace}.extract.temperature"
+
+    @property
+    def alert_subject(self) -> str:
+        """Base subject of alerts, going out: `<this>.<line>.<transformer>.<meter>`."""
+        return f"{self.settings.namespace}.voltage.extract.alert"
+
+    @property
+    def prediction_subject(self) -> str:
+        """Base subject of positive predictions, going out: `<this>.<hours>`."""
+        return f"{self.settings.namespace}.voltage.extract.prediction"
+
+    # Kafka ----------------------------------------------------------------------
+
+    @cached_property
+    def readings(self) -> Topic:
+        """Frames of readings."""
+        return self._topic(
+            "readings", self.lanes, "frames of readings, partition = lane"
+        )
+
+    @cached_property
+    def weather(self) -> Topic:
+        """Temperatures and forecasts, copied into every partition."""
+        return self._topic(
+            "weather", self.lanes, "temperatures and forecasts, in every partition"
+        )
+
+    @cached_property
+    def windows(self) -> Topic:
+        """Closed windows, as columns."""
+        return self._topic("windows", self.lanes, "closed windows, partition = lane")
+
+    @cached_property
+    def alerts(self) -> Topic:
+        """Alerts raised and cleared."""
+        return self._topic("alerts", self.lanes, "alerts raised and cleared")
+
+    @cached_property
+    def predictions(self) -> Topic:
+        """Predictions, as columns."""
+        return self._topic("predictions", self.lanes, "predictions, one horizon ahead")
+
+    @cached_property
+    def late(self) -> Topic:
+        """Readings whose window had closed."""
+        return self._topic("late", self.lanes, "readings whose window had closed")
+
+    @cached_property
+    def partial_maxima(self) -> Topic:
+        """Each lane's maximum per closed epoch."""
+        return self._topic("partial-maxima", 1, "each lane's maximum per closed epoch")
+
+    @cached_property
+    def maxima(self) -> Topic:
+        """The fleet's maximum per epoch, final."""
+        return self._topic("maxima", 1, "the fleet's maximum per epoch")
+
+    @cached_property
+    def dead_letters(self) -> Topic:
+        """Messages that could not be used, with their reason."""
+        return self._topic("dead-letters", 1, "messages that could not be used")
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All topics that `smartmeter topics` creates and checks."""
+        return (
+            self.readings,
+            self.weather,
+            self.windows,
+            self.alerts,
+            self.predictions,
+            self.late,
+            self.partial_maxima,
+            self.maxima,
+            self.dead_letters,
+        )
+
+    @property
+    def live_group(self) -> str:
+        """Consumer group and Faust id of the live stage."""
+        return f"{self.settings.namespace}-live"
+
+    @property
+    def archive_group(self) -> str:
+        """Consumer group and Faust id of the archive stage."""
+        return f"{self.settings.namespace}-archive"
+
+    # Cassandra ------------------------------------------------------------------
+
+    @property
+    def keyspace(self) -> str:
+        """Keyspace of all tables."""
+        return self.settings.namespace
