@@ -2,8 +2,7 @@
 
 A profile has an inner band (normal), an outer band (tolerated for a limited time), the
 statistic of an interval that it judges, and how much of a week may lie outside. A limit
-itself is inside its band. Where a standard gives no number, the number is ours, is said
-to be so beside it, and a utility's own file may say otherwise (`parse_profile`).
+is inside its band. Where a standard gives no number, the number is ours and said to be.
 """
 
 import math
@@ -71,8 +70,8 @@ class Band:
 class Week:
     """A week judged.
 
-    expected counts the intervals of the week, valid those measured, outside_inner
-    (EN 50160's N1) and outside_outer (N2) those of the valid ones beyond a band.
+    expected counts its intervals, valid those measured, outside_inner (EN 50160's N1)
+    and outside_outer (N2) those of the valid ones beyond a band.
     """
 
     expected: int
@@ -176,8 +175,7 @@ class Profile:
     def week(self, codes: ArrayLike, expected: int | None = None) -> Week:
         """Judge a week by the codes of its intervals; missing ones are not compliant.
 
-        expected is the number of intervals that the week should have (default: a full
-        week of the profile's intervals, or as many as are given if these are more).
+        expected is how many intervals it should have (default: a full week's).
         """
         codes = np.asarray(codes, np.int8)
         if expected is None:
