@@ -39,6 +39,7 @@ class Reason(StrEnum):
     JSON = "json"  # not JSON, or not the shape of a reading
     NOT_A_NUMBER = "not_a_number"  # NaN, infinite, or no number where one is due
     VOLTAGE_RANGE = "voltage_range"  # outside the absurdity limits
+    TEMPERATURE_RANGE = "temperature_range"  # colder or hotter than Earth
     TIME_RANGE = "time_range"  # before the epoch or in milliseconds
     FUTURE = "future"  # later than arrival plus the clock skew allowed
     OVERSIZED = "oversized"  # larger than one message may be
