@@ -135,6 +135,29 @@ class Topology:
         """Messages that could not be used, with their reason."""
         return self._topic("dead-letters", 1, "messages that could not be used")
 
+    def _journal(self, word: str, partitions: int) -> Topic:
+        return Topic(
+            name=f"{self.settings.namespace}.{word}-journal",
+            partitions=partitions,
+            retention_seconds=-1,  # truncated after each snapshot, and by nothing else
+            help=f"state of the {word} table: deltas and snapshots",
+        )
+
+    @cached_property
+    def windows_journal(self) -> Topic:
+        """Journal of the open windows."""
+        return self._journal("windows", self.lanes)
+
+    @cached_property
+    def fleet_journal(self) -> Topic:
+        """Journal of the fleet's pending maxima."""
+        return self._journal("fleet", 1)
+
+    @cached_property
+    def models_journal(self) -> Topic:
+        """Journal of the forecasting models."""
+        return self._journal("models", self.lanes)
+
     @property
     def topics(self) -> tuple[Topic, ...]:
         """All topics that `smartmeter topics` creates and checks."""
@@ -148,6 +171,9 @@ class Topology:
             self.partial_maxima,
             self.maxima,
             self.dead_letters,
+            self.windows_journal,
+            self.fleet_journal,
+            self.models_journal,
         )
 
     @property

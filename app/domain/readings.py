@@ -13,6 +13,7 @@ EXTRA_COLUMNS = ("demand", *(f"val{number}" for number in range(3, 13)))
 KEY_MAX = 2**31 - 1
 """Largest line, transformer or usage point: Cassandra's int."""
 
+COLUMNS = ("sequence", "timestamp", "line", "transformer", "usagepoint", "voltage")
 FNV_OFFSET = 0x811C9DC5
 FNV_PRIME = 0x01000193
 
@@ -36,6 +37,43 @@ class Readings:
 
     def __len__(self) -> int:
         return len(self.sequence)
+
+    @staticmethod
+    def empty() -> "Readings":
+        """Return no rows."""
+        return Readings(
+            sequence=np.empty(0, np.int64),
+            timestamp=np.empty(0, np.int64),
+            line=np.empty(0, np.int32),
+            transformer=np.empty(0, np.int32),
+            usagepoint=np.empty(0, np.int32),
+            voltage=np.empty(0, np.float32),
+        )
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> "Readings":
+        """Return some of the rows, with all their columns."""
+        return Readings(
+            **{name: getattr(self, name)[rows] for name in COLUMNS},
+            extra={name: column[rows] for name, column in self.extra.items()},
+        )
+
+    @staticmethod
+    def concatenate(parts: "list[Readings]") -> "Readings":
+        """Return the rows of all parts in their order; extra columns where all have."""
+        if len(parts) == 1:
+            return parts[0]
+        common = set.intersection(*(set(part.extra) for part in parts))
+        return Readings(
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])
+                for name in COLUMNS
+            },
+            extra={
+                name: np.concatenate([part.extra[name] for part in parts])
+                for name in parts[0].extra
+                if name in common
+            },
+        )
 
 
 def lane_of(line: int, transformer: int, lanes: int) -> int:

@@ -67,6 +67,12 @@ class Kafka(Section):
         le=300,
         description="A worker silent for this long loses its partitions.",
     )
+    journal_bytes_min: int = Field(
+        8 << 20,
+        ge=1 << 10,
+        le=1 << 30,
+        description="Least growth of a journal between two snapshots, bytes.",
+    )
     request_timeout_seconds: float = Field(
         30.0, gt=0, le=600, description="Bound of one request to the broker."
     )
@@ -89,12 +95,6 @@ class Windows(Section):
         gt=0,
         lt=1_000_000,
         description="Voltage above which a reading counts as over.",
-    )
-    snapshot_deltas: int = Field(
-        500,
-        ge=10,
-        le=100_000,
-        description="Changelog records between two snapshots of a partition.",
     )
 
     @model_validator(mode="after")

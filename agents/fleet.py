@@ -1,0 +1,40 @@
+"""The fleet agent: each lane's maxima in, the fleet's maximum per epoch out."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from app.errors import RejectedMessage
+from app.wire.events import decode_event, encode_event
+from app.worker import app
+from tables.fleet import FleetState, closed_body, fleet, lane_closed
+from tables.table import Change, Result
+
+__all__ = ["change", "fleet_maxima"]
+
+logger = logging.getLogger(__name__)
+topology = app.topology
+
+
+@app.agent(app.channel_for(topology.partial_maxima), name="fleet_maxima")
+async def fleet_maxima(stream: Any) -> None:
+    """Merge the lanes' maxima into one per epoch, once all lanes have closed it."""
+    await fleet.consume(stream, change)
+
+
+def change(_partition: int, state: FleetState, events: Sequence[Any]) -> Change:
+    """Add what lanes closed; results are the epochs that are now final."""
+    bodies = []
+    results: list[Result] = []
+    for event in events:
+        try:
+            closed = lane_closed(decode_event(event.value))
+        except (RejectedMessage, KeyError, TypeError, ValueError) as error:
+            # Only our own windows agent writes here; another build, perhaps.
+            logger.warning("%s: not a lane's maxima: %s", event.message.offset, error)
+            continue
+        bodies.append(closed_body(closed))
+        for epoch, voltage in state.apply(closed).items():
+            value = encode_event({"epoch": epoch, "voltage": voltage})
+            results.append((topology.maxima, 0, value))
+    return Change(body={"events": bodies}, results=results)

@@ -1,0 +1,178 @@
+"""The live stage as a Faust app: `faust -A app worker`, or `smartmeter worker`.
+
+`SmartMeter` is also the class of the archive stage (app/archive.py). It gives agents
+and tables what both need: the settings, the names, raw channels, and one way to stop
+at once when a guarantee can no longer be kept.
+"""
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faust
+import uvloop
+
+from app import logs, settings
+from app.errors import FatalError
+from app.topology import Topic, Topology
+
+__all__ = ["SmartMeter", "app", "create_app", "run"]
+
+LIVE_MODULES = ["agents.windows", "agents.fleet"]
+PRODUCER_LINGER_SECONDS = 0.005
+FETCH_BYTES_MAX = 4 << 20
+STREAM_BUFFER_FRAMES = 256
+FAUST_BUFFER_MESSAGES = 5_000  # faust.md 1.8: it pauses and warns above 100
+
+logger = logging.getLogger(__name__)
+
+
+class SmartMeter(faust.App):
+    """A stage of smart-meter: a Faust app that knows its settings and names."""
+
+    smartmeter: settings.Settings
+
+    @cached_property
+    def topology(self) -> Topology:
+        """The names of this deployment."""
+        return Topology(self.smartmeter)
+
+    @cached_property
+    def owner(self) -> str:
+        """A name for this life of this worker: no other process ever has it."""
+        return f"{self.conf.web_host}:{self.conf.web_port}/{os.urandom(6).hex()}"
+
+    @cached_property
+    def _channels(self) -> dict[str, Any]:
+        return {}
+
+    def channel_for(self, *topics: Topic) -> Any:
+        """Return the Faust channel of topics whose values stay bytes."""
+        name = ",".join(topic.name for topic in topics)
+        if name not in self._channels:
+            self._channels[name] = self.topic(
+                *(topic.name for topic in topics),
+                key_type=bytes,
+                value_type=bytes,
+                key_serializer="raw",
+                value_serializer="raw",
+                partitions=topics[0].partitions,
+                internal=False,
+            )
+        return self._channels[name]
+
+    async def publish(self, topic: Topic, value: bytes, *, partition: int) -> Any:
+        """Send a value and wait for the broker's acknowledgement; return its metadata.
+
+        Raises:
+            KafkaError: The broker refused it, or did not answer in time.
+        """
+        sent: Awaitable[Any] = await self.channel_for(topic).send(
+            value=value, partition=partition
+        )
+        return await sent
+
+    def fail(self, error: BaseException) -> None:
+        """Stop this process at once, before anything more is acknowledged.
+
+        Faust acknowledges on its way out of an exception, so an orderly exit would
+        commit what was never made durable.
+        """
+        logger.critical("Stopping at once: %s", error, exc_info=error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(error.exit_code if isinstance(error, FatalError) else 1)
+
+    def on_rebalance_start(self) -> None:
+        """Suspend every journaled table: its partitions may soon be another's."""
+        for table in self.tables.values():
+            suspend = getattr(table, "suspend", None)
+            if suspend:
+                suspend()
+        super().on_rebalance_start()
+
+
+def create_app(
+    values: settings.Settings,
+    *,
+    group: str,
+    web_host: str,
+    web_bind: str,
+    web_port: int,
+    identity: str,
+    autodiscover: list[str],
+) -> SmartMeter:
+    """Return a stage's Faust app; nothing is connected yet."""
+    kafka = values.kafka
+    stage = SmartMeter(
+        group,
+        origin=__name__,
+        autodiscover=autodiscover,
+        broker=[f"kafka://{server.strip()}" for server in kafka.servers.split(",")],
+        store="memory://",
+        # Faust makes this folder, and a memory store leaves it empty.
+        datadir=Path(tempfile.gettempdir()) / f"{group}-{web_port}",
+        topic_partitions=kafka.lanes,
+        topic_replication_factor=kafka.replication_factor,
+        topic_allow_declare=False,  # `smartmeter topics` creates them, and checks
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        processing_guarantee="at_least_once",
+        stream_buffer_maxsize=STREAM_BUFFER_FRAMES,
+        stream_publish_on_commit=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=identity or f"{web_host}-{web_port}",
+        consumer_max_fetch_size=FETCH_BYTES_MAX,
+        broker_commit_interval=1.0,
+        broker_session_timeout=kafka.session_timeout_seconds,
+        broker_heartbeat_interval=kafka.session_timeout_seconds / 5,
+        broker_request_timeout=max(
+            kafka.request_timeout_seconds, kafka.session_timeout_seconds
+        ),
+        producer_acks=-1,
+        producer_linger=PRODUCER_LINGER_SECONDS,
+        producer_max_batch_size=1 << 20,
+        producer_max_request_size=4 << 20,
+        producer_request_timeout=kafka.request_timeout_seconds,
+        web_host=web_host,
+        web_bind=web_bind,
+        web_port=web_port,
+        web_tables_enabled=False,
+        canonical_url=f"http://{web_host}:{web_port}",
+        loghandlers=[logs.handler()],
+        worker_redirect_stdouts=False,
+    )
+    stage.smartmeter = values
+    return stage
+
+
+def run(stage: SmartMeter) -> None:
+    """Run a stage until a signal stops it, then exit with its code."""
+    uvloop.install()
+    stage.finalize()
+    stage.worker_init()
+    stage.discover()
+    stage.worker_init_post_autodiscover()
+    worker = stage.Worker(loglevel=stage.smartmeter.log_level, quiet=True)
+    worker.execute_from_commandline()
+
+
+def _live() -> SmartMeter:
+    values = settings.load()
+    return create_app(
+        values,
+        group=Topology(values).live_group,
+        web_host=values.worker.host,
+        web_bind=values.worker.bind,
+        web_port=values.worker.port,
+        identity=values.worker.identity,
+        autodiscover=LIVE_MODULES,
+    )
+
+
+app = _live()

@@ -1,0 +1,231 @@
+"""A Faust table whose changelog is a journal: the state owns the offset.
+
+Faust brings the partitions, the recovery and the rebalance; the journal brings the
+state, and how far into its sources it reaches. When recovery is complete, the group's
+committed offsets are set to that place before Faust seeks to them: whatever Faust has
+committed before, frames are read again from where the durable state ends, and never
+counted twice, since `admit` lets only the next offset pass.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import faust
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from app.errors import StateDiverged
+from app.metrics import live
+from app.topology import Topic
+from app.worker import SmartMeter
+from tables.journal import Body, Journal, State
+from tables.store import JournalStore
+
+__all__ = ["Change", "JournaledTable", "Result"]
+
+S = TypeVar("S", bound=State)
+RECOVERY_BUFFER_RECORDS = 100  # a journal record is up to some megabytes
+
+logger = logging.getLogger(__name__)
+
+
+Result = tuple[Topic, int, bytes]
+"""A topic, a partition of it, and a value for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a group of events did to a state: its delta, and what to publish."""
+
+    body: Body
+    results: list[Result] = field(default_factory=list)
+
+
+Fold = Callable[[int, S, Sequence[Any]], Change]
+"""Changes a partition's state by its next events, and says how."""
+
+
+class JournaledTable(faust.Table, Generic[S]):
+    """A table of one state per partition, durable in a journal.
+
+    sources are the topics whose offsets the state owns.
+    """
+
+    def __init__(
+        self,
+        app: SmartMeter,
+        *,
+        journal: Topic,
+        sources: Sequence[Topic],
+        new_state: Callable[[], S],
+        help: str,  # noqa: A002 - Faust's name, printed by `faust tables`
+    ) -> None:
+        self.new_state = new_state
+        self.sources = tuple(sources)
+        self.journal_topic = journal
+        self._truncations: set[asyncio.Task[None]] = set()
+        super().__init__(
+            app,
+            name=journal.name.rpartition(".")[2],
+            help=help,
+            partitions=journal.partitions,
+            key_type=bytes,
+            value_type=bytes,
+            recovery_buffer_size=RECOVERY_BUFFER_RECORDS,
+            changelog_topic=app.topic(
+                journal.name,
+                key_type=bytes,
+                value_type=bytes,
+                key_serializer="raw",
+                value_serializer="raw",
+                partitions=journal.partitions,
+                acks=False,
+                internal=True,
+                allow_empty=True,
+            ),
+        )
+        app.tables.add(self)
+
+    def _new_store(self) -> JournalStore:
+        return JournalStore("journal://", self.app, self, table_name=self.name)
+
+    # What agents and views use ------------------------------------------------------
+
+    @property
+    def states(self) -> Mapping[int, S]:
+        """The states of the partitions that this worker answers for."""
+        store = self.data
+        return {
+            number: store.journals[number].state
+            for number in sorted(store.ready)
+            if number in store.journals
+        }
+
+    def offset(self, partition: int, topic: Topic) -> int:
+        """Return the last offset of a source that a state includes; -1: none."""
+        offsets: dict[str, int] = self.data.journals[partition].offsets
+        return offsets.get(topic.name, -1)
+
+    async def consume(self, stream: Any, fold: "Fold[S]") -> None:
+        """Take a stream's events in groups, each committed before it is acknowledged.
+
+        The order of a group's steps is what makes it exact. Results first: a crash
+        between them and the journal repeats results that are equal to the letter. The
+        journal second: from here the group is in the state. The acknowledgement last.
+        """
+        worker = self.app.smartmeter.worker
+        within = worker.group_milliseconds_max / 1_000
+        async for events in stream.noack_take(worker.group_frames_max, within):
+            started = time.monotonic()
+            try:
+                await self._commit(events, fold)
+            except Exception as error:  # noqa: BLE001 - see below
+                # Whatever left this loop would acknowledge the group (faust.md 1.3).
+                self.app.fail(error)
+            for event in events:
+                event.ack()
+            live.group_committed(self.name, time.monotonic() - started)
+
+    async def _commit(self, events: Sequence[Any], fold: "Fold[S]") -> None:
+        results: list[Result] = []
+        steps = []
+        for partition, admitted in self._admit(events).items():
+            journal: Journal[S] = self.data.journals[partition]
+            change = fold(partition, journal.state, admitted)
+            offsets = {event.message.topic: event.message.offset for event in admitted}
+            # The record gets its place in the chain now, so that a change of owner
+            # while the results are on their way leaves it behind.
+            steps.append((partition, journal, journal.delta(change.body, offsets)))
+            results += change.results
+        await asyncio.gather(
+            *(self.app.publish(t, value, partition=n) for t, n, value in results)
+        )
+        offsets_written = await asyncio.gather(
+            *(self._write(partition, record) for partition, _, record in steps)
+        )
+        for (partition, journal, _), offset in zip(steps, offsets_written, strict=True):
+            journal.written(offset)
+            if journal.is_snapshot_due(self.app.smartmeter.kafka.journal_bytes_min):
+                await self.write_snapshot(partition, journal, journal.snapshot())
+
+    def suspend(self) -> None:
+        """Admit nothing until the next recovery is complete."""
+        self.data.ready = set()
+
+    def _admit(self, events: Sequence[Any]) -> dict[int, list[Any]]:
+        """Return the events that come next, by partition, in order.
+
+        Left out: what the state includes already, and partitions that are not ours now.
+        """
+        store: JournalStore = self.data
+        admitted: dict[int, list[Any]] = {}
+        reached: dict[tuple[str, int], int] = {}
+        for event in events:
+            message = event.message
+            place = message.topic, message.partition
+            if message.partition not in store.ready:
+                continue
+            offsets = store.journals[message.partition].offsets
+            last = reached.get(place, offsets.get(message.topic, -1))
+            if message.offset <= last:
+                continue
+            if message.offset > last + 1:
+                self._gap(place, last, message.offset)
+            store.settled.add(place)
+            reached[place] = message.offset
+            admitted.setdefault(message.partition, []).append(event)
+        return admitted
+
+    def _gap(self, place: tuple[str, int], last: int, offset: int) -> None:
+        if place in self.data.settled:
+            self.app.fail(
+                StateDiverged(f"{place}: offset {offset} follows {last} while running")
+            )
+        if last >= 0:
+            # Only the broker's retention can have taken them: nothing brings them back.
+            logger.error(
+                "%s partition %s: records %s to %s were deleted before they were read.",
+                *place,
+                last + 1,
+                offset - 1,
+            )
+
+    async def write_snapshot(
+        self, partition: int, journal: Journal[S], records: Sequence[bytes]
+    ) -> None:
+        """Write a snapshot, then let the broker drop what lies before it."""
+        first = -1
+        for record in records:
+            offset = await self._write(partition, record)
+            journal.written(offset)
+            first = offset if first < 0 else first
+        if first > 0:
+            task = asyncio.ensure_future(self._truncate(partition, first))
+            self._truncations.add(task)
+            task.add_done_callback(self._truncations.discard)
+
+    async def _write(self, partition: int, record: bytes) -> int:
+        sent = await self.changelog_topic.send(value=record, partition=partition)
+        metadata = await sent
+        return int(metadata.offset)
+
+    async def _truncate(self, partition: int, before: int) -> None:
+        kafka = self.app.smartmeter.kafka
+        milliseconds = int(kafka.request_timeout_seconds * 1_000)
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=kafka.servers, request_timeout_ms=milliseconds
+        )
+        place = TopicPartition(self.journal_topic.name, partition)
+        try:
+            await admin.start()
+            await admin.delete_records({place: RecordsToDelete(before_offset=before)})
+        except (KafkaError, TimeoutError) as error:
+            # The next snapshot tries again; until then recovery reads a little more.
+            logger.warning("Journal %s is not truncated: %r", place, error)
+        finally:
+            await admin.close()
