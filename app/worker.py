@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Awaitable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import faust
 import uvloop
@@ -97,6 +97,9 @@ class SmartMeter(faust.App):
         super().on_rebalance_start()
 
 
+Stage = TypeVar("Stage", bound=SmartMeter)
+
+
 def create_app(
     values: settings.Settings,
     *,
@@ -106,10 +109,15 @@ def create_app(
     web_port: int,
     identity: str,
     autodiscover: list[str],
-) -> SmartMeter:
-    """Return a stage's Faust app; nothing is connected yet."""
+    kind: type[Stage] = SmartMeter,  # type: ignore[assignment] # mypy 3737
+    **options: Any,
+) -> Stage:
+    """Return a stage's Faust app; nothing is connected yet.
+
+    kind is the class of the app, options are Faust settings of this stage alone.
+    """
     kafka = values.kafka
-    stage = SmartMeter(
+    stage = kind(
         group,
         origin=__name__,
         autodiscover=autodiscover,
@@ -146,6 +154,7 @@ def create_app(
         canonical_url=f"http://{web_host}:{web_port}",
         loghandlers=[logs.handler()],
         worker_redirect_stdouts=False,
+        **options,
     )
     stage.smartmeter = values
     return stage
