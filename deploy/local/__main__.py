@@ -1,0 +1,101 @@
+"""`python -m deploy.local`: real servers on this machine, and the system on them."""
+
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from deploy.local import status as status_page
+from deploy.local.errors import LauncherError
+from deploy.local.process import ROOT
+from deploy.local.stack import SERVERS, Stack
+
+FOLDER = click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / ".run",
+    help="Where data, logs and state lie (default: .run beside the code).",
+)
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal; results alone go to standard output."""
+    click.echo(line, err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Start and stop real NATS, Kafka and Cassandra on this machine."""
+
+
+@cli.command()
+@FOLDER
+def up(folder: Path) -> None:
+    """Start the servers that do not run, and print their addresses as JSON.
+
+    Example:
+        python -m deploy.local up | jq -r .kafka
+    """
+    stack = Stack(folder, report=say)
+    stack.start()
+    stack.release()
+    click.echo(json.dumps(stack.addresses))
+
+
+@cli.command()
+@FOLDER
+def down(folder: Path) -> None:
+    """Stop the servers that `up` started; their data stay.
+
+    Example:
+        python -m deploy.local down
+    """
+    stack = Stack(folder, report=say)
+    with stack.ledger.held():
+        if not stack.stop(*SERVERS):
+            say("nothing runs")
+
+
+@cli.command()
+@FOLDER
+def status(folder: Path) -> None:
+    """Show which servers run, and where.
+
+    Example:
+        python -m deploy.local status
+    """
+    status_page.show(Stack(folder), Console())
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Treat a request to end like Ctrl-C, so that everything is stopped."""
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+    # Clients that knock before a server opens complain in their logs; we say it.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        cli(prog_name="python -m deploy.local", standalone_mode=False)
+    except LauncherError as error:
+        say(f"deploy.local: {error}")
+        sys.exit(1)
+    except click.exceptions.Abort:
+        say("interrupted")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

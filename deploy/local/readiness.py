@@ -1,0 +1,67 @@
+"""Waiting until a process can be used, and saying why where it never can."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.local.errors import LauncherError
+from deploy.local.process import Process, tail
+
+__all__ = ["failure", "wait_until_ready"]
+
+READY_SECONDS_MAX = 180.0
+PAUSE_SECONDS = 0.2
+
+# What a log says when …, and what a person can do about it.
+ADVICE = (
+    ("already in use", "another program has its port: stop that one, then try again"),
+    ("no space left", "the disk is full: free some space, then try again"),
+    ("cannot allocate memory", "it needs 1.5 GiB of free memory: close something"),
+    ("outofmemory", "it needs 1.5 GiB of free memory: close something"),
+)
+ADVICE_OTHERWISE = "read the whole log; `run --fresh` begins again with empty data"
+
+
+def wait_until_ready(
+    name: str,
+    *,
+    process: Process,
+    probe: Callable[[], None],
+    log: Path,
+    given_up: threading.Event,
+) -> None:
+    """Try a process until it can be used.
+
+    Raises:
+        LauncherError: It ended, or is not ready after three minutes, or waiting was
+            given up; with the end of its log and what to do.
+    """
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    while not given_up.is_set():
+        if not process.alive:
+            code = process.exit_code
+            raise failure(
+                name, f"has ended (exit code {code}) instead of starting", log
+            )
+        try:
+            probe()
+        except Exception as error:
+            if time.monotonic() > deadline:
+                why = f"is not ready after {READY_SECONDS_MAX:.0f} s ({error!r})"
+                raise failure(name, why, log) from error
+            given_up.wait(PAUSE_SECONDS)
+        else:
+            return
+    raise LauncherError(f"{name}: given up while starting")
+
+
+def failure(name: str, what: str, log: Path) -> LauncherError:
+    """Return an error with the last lines of a log and one line of advice."""
+    last = tail(log)
+    lowered = last.lower()
+    advice = next((then for sign, then in ADVICE if sign in lowered), ADVICE_OTHERWISE)
+    shown = f"\n{last}\n" if last else "\n(the log is empty)\n"
+    return LauncherError(
+        f"{name} {what}. The end of {log}:{shown}What to do: {advice}."
+    )

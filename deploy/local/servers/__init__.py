@@ -1,0 +1,1 @@
+"""The three servers: how each is configured, started, addressed and proven ready."""

@@ -1,0 +1,173 @@
+"""One Cassandra node, from its jars."""
+
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app import settings
+from deploy.local import jars, java
+from deploy.local.ports import HOST
+from deploy.local.servers.base import Report
+
+__all__ = ["Cassandra"]
+
+PROBE_SECONDS_MAX = 10.0
+FLAGS = (
+    "-Xms512m",
+    "-Xmx1g",
+    "-Xss512k",
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",
+    "-XX:MaxDirectMemorySize=512m",
+    "-Djdk.attach.allowAttachSelf=true",
+    "-Djava.security.manager=allow",
+    "-Djava.net.preferIPv4Stack=true",
+    "-Dcassandra-foreground=yes",
+    # One node has nobody to wait for.
+    "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+    "-Dcassandra.ring_delay_ms=0",
+)
+# What Cassandra 5.0 reaches into on Java 17.
+OPENED = (
+    *(
+        f"java.base/{name}"
+        for name in (
+            "java.io",
+            "java.lang",
+            "java.lang.module",
+            "java.lang.ref",
+            "java.lang.reflect",
+            "java.math",
+            "java.net",
+            "java.nio",
+            "java.nio.charset",
+            "java.nio.file.spi",
+            "java.util",
+            "java.util.concurrent",
+            "java.util.concurrent.atomic",
+            "jdk.internal.loader",
+            "jdk.internal.math",
+            "jdk.internal.misc",
+            "jdk.internal.module",
+            "jdk.internal.ref",
+            "jdk.internal.reflect",
+            "jdk.internal.util.jar",
+            "jdk.internal.vm",
+            "sun.nio.ch",
+            "sun.net.www.protocol.jar",
+        )
+    ),
+    "java.management.rmi/com.sun.jmx.remote.internal.rmi",
+    "java.management/com.sun.jmx.remote.security",
+    "java.rmi/sun.rmi.registry",
+    "java.rmi/sun.rmi.server",
+    "java.rmi/sun.rmi.transport.tcp",
+    "java.sql/java.sql",
+    "jdk.management/com.sun.management.internal",
+)
+
+CONFIGURATION = """\
+cluster_name: local
+num_tokens: 1
+partitioner: org.apache.cassandra.dht.Murmur3Partitioner
+data_file_directories: ["{data}/tables"]
+commitlog_directory: "{data}/commitlog"
+saved_caches_directory: "{data}/caches"
+hints_directory: "{data}/hints"
+cdc_raw_directory: "{data}/cdc"
+commitlog_sync: periodic
+commitlog_sync_period: 10s
+commitlog_total_space: 512MiB
+endpoint_snitch: SimpleSnitch
+listen_address: {host}
+rpc_address: {host}
+native_transport_port: {client}
+storage_port: {storage}
+start_native_transport: true
+seed_provider:
+  - class_name: org.apache.cassandra.locator.SimpleSeedProvider
+    parameters:
+      - seeds: "{host}:{storage}"
+# A dropped keyspace of a test leaves no snapshot behind.
+auto_snapshot: false
+# Larger ones are still refused as everywhere; these are not worth a line each.
+batch_size_warn_threshold: 48KiB
+# A laptop under load is slower than a data centre.
+read_request_timeout: 10s
+range_request_timeout: 20s
+write_request_timeout: 10s
+"""
+
+LOGGING = """\
+<configuration>
+  <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{ISO8601} %-5level %msg \\(%logger{0}\\)%n</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="STDOUT"/></root>
+</configuration>
+"""
+
+
+class Cassandra:
+    """A single node with a heap of at most 1 GiB."""
+
+    name = "cassandra"
+    usual_ports: Mapping[str, int] = {"client": 9042, "storage": 7000}
+    stop_seconds = 30.0
+
+    def fetch(self, report: Report) -> None:
+        """Fetch its jars."""
+        jars.classpath(self.name, report)
+
+    def prepare(self, folder: Path, ports: Mapping[str, int]) -> Sequence[str | Path]:
+        """Write its configuration; return its command line."""
+        data, conf = folder / "data", folder / "conf"
+        for path in (conf, data / "tables", data / "cdc"):
+            path.mkdir(parents=True, exist_ok=True)
+        yaml = conf / "cassandra.yaml"
+        yaml.write_text(
+            CONFIGURATION.format(host=HOST, data=data, **ports), encoding="utf-8"
+        )
+        (conf / "logback.xml").write_text(LOGGING, encoding="utf-8")
+        paths = jars.classpath(self.name, lambda _: None)
+        return [
+            java.find(),
+            *FLAGS,
+            *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENED),
+            *(f"--add-exports={name}=ALL-UNNAMED" for name in OPENED),
+            f"-Dcassandra.config={yaml.absolute().as_uri()}",
+            f"-Dcassandra.storagedir={data}",
+            "-cp",
+            ":".join(map(str, [conf, *paths])),
+            "org.apache.cassandra.service.CassandraDaemon",
+        ]
+
+    def addresses(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """Return the address of CQL clients."""
+        return {"cassandra": f"{HOST}:{ports['client']}"}
+
+    def environ(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """Return the settings that lead to it."""
+        return {
+            settings.variable("archive", "contact_points"): HOST,
+            settings.variable("archive", "port"): str(ports["client"]),
+        }
+
+    def probe(self, ports: Mapping[str, int]) -> None:
+        """Ask it something in CQL."""
+        # The driver is loud about a port that nobody listens on yet.
+        socket.create_connection((HOST, ports["client"]), timeout=1).close()
+        from cassandra.cluster import Cluster
+
+        cluster = Cluster(
+            [HOST],
+            port=ports["client"],
+            connect_timeout=PROBE_SECONDS_MAX,
+            control_connection_timeout=PROBE_SECONDS_MAX,
+        )
+        try:
+            session = cluster.connect()
+            query = "SELECT release_version FROM system.local"
+            session.execute(query, timeout=PROBE_SECONDS_MAX).one()
+        finally:
+            cluster.shutdown()

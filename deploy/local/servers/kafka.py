@@ -1,0 +1,152 @@
+"""Kafka as one process, broker and controller in one (KRaft), from its jars."""
+
+import asyncio
+import base64
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app import settings
+from app.topology import EVENT_BYTES_MAX
+from deploy.local import jars, java
+from deploy.local.errors import LauncherError
+from deploy.local.ports import HOST
+from deploy.local.servers.base import Report
+
+__all__ = ["Kafka"]
+
+PROBE = "__launcher_probe"
+PROBE_SECONDS_MAX = 15.0
+FORMAT_SECONDS_MAX = 60.0
+RECORD_BYTES_MAX = 2 * EVENT_BYTES_MAX
+FLAGS = ("-Xms256m", "-Xmx1g", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto")
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{host}:{client},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{client}
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+# Topics are made by `smartmeter topics`, with the partitions they must have.
+auto.create.topics.enable=false
+message.max.bytes={record_bytes_max}
+replica.fetch.max.bytes={record_bytes_max}
+# One broker: its own topics have one replica, and few partitions start fast.
+offsets.topic.num.partitions=8
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=2
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+# Retention acts within the minute, so that a long run keeps to its disk.
+log.retention.check.interval.ms=60000
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+LOGGING = """\
+rootLogger.level = INFO
+rootLogger.appenderRefs = stdout
+rootLogger.appenderRef.stdout.ref = STDOUT
+appender.console.name = STDOUT
+appender.console.type = Console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %m (%c{1})%n
+# Every setting with its value, several hundred lines.
+logger.configuration.name = org.apache.kafka.common.config
+logger.configuration.level = WARN
+"""
+
+
+class Kafka:
+    """One broker with small internal topics."""
+
+    name = "kafka"
+    usual_ports: Mapping[str, int] = {"client": 9092, "controller": 9093}
+    stop_seconds = 30.0
+
+    def fetch(self, report: Report) -> None:
+        """Fetch its jars."""
+        jars.classpath(self.name, report)
+
+    def prepare(self, folder: Path, ports: Mapping[str, int]) -> Sequence[str | Path]:
+        """Write its configuration, format an empty store; return its command line."""
+        folder.mkdir(parents=True, exist_ok=True)
+        data = folder / "data"
+        properties = folder / "server.properties"
+        properties.write_text(
+            PROPERTIES.format(
+                host=HOST, data=data, record_bytes_max=RECORD_BYTES_MAX, **ports
+            ),
+            encoding="utf-8",
+        )
+        logging = folder / "log4j2.properties"
+        logging.write_text(LOGGING, encoding="utf-8")
+        paths = jars.classpath(self.name, lambda _: None)
+        command: list[str | Path] = [
+            java.find(),
+            *FLAGS,
+            f"-Dlog4j2.configurationFile={logging.absolute().as_uri()}",
+            "-cp",
+            ":".join(map(str, paths)),
+        ]
+        if not (data / "meta.properties").exists():
+            _format([*command, "kafka.tools.StorageTool"], properties)
+        return [*command, "kafka.Kafka", properties]
+
+    def addresses(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """Return the bootstrap address."""
+        return {"kafka": f"{HOST}:{ports['client']}"}
+
+    def environ(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """Return the settings that lead to it."""
+        return {settings.variable("kafka", "servers"): self.addresses(ports)["kafka"]}
+
+    def probe(self, ports: Mapping[str, int]) -> None:
+        """Produce one record and fetch it."""
+        asyncio.run(_produce_and_fetch(self.addresses(ports)["kafka"]))
+
+
+def _format(command: Sequence[str | Path], properties: Path) -> None:
+    """Make an empty store, as a broker wants it before its first start."""
+    identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # An identity that began with a dash would be taken for an option.
+    identity = identity if not identity.startswith("-") else "A" + identity[1:]
+    done = subprocess.run(
+        [*command, "format", "--ignore-formatted", "-t", identity, "-c", properties],
+        capture_output=True,
+        text=True,
+        timeout=FORMAT_SECONDS_MAX,
+        check=False,
+    )
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines()[-20:]
+        raise LauncherError("kafka cannot make its store:\n" + "\n".join(lines))
+
+
+async def _produce_and_fetch(address: str) -> None:
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+    partition = TopicPartition(PROBE, 0)
+    async with asyncio.timeout(PROBE_SECONDS_MAX):
+        admin = AIOKafkaAdminClient(bootstrap_servers=address)
+        try:
+            await admin.start()
+            topic = NewTopic(PROBE, 1, 1, topic_configs={"retention.ms": "60000"})
+            await admin.create_topics([topic])  # a second time changes nothing
+        finally:
+            await admin.close()
+        async with AIOKafkaProducer(bootstrap_servers=address) as producer:
+            sent = await producer.send_and_wait(PROBE, b"ready?", partition=0)
+        consumer = AIOKafkaConsumer(bootstrap_servers=address)
+        consumer.assign([partition])
+        async with consumer:
+            consumer.seek(partition, sent.offset)
+            await consumer.getone()

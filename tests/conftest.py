@@ -1,0 +1,80 @@
+"""Fixtures of all tiers. A server that cannot be started fails the test: no skip.
+
+A test asks for the servers that it needs (`nats_server`, `kafka_server`,
+`cassandra_server`: their addresses), and reaches them through `settings_for` or, for
+processes, `environ_for`, which carry them and a namespace that no other test has.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from app import settings
+from tests.servers import Servers
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory) -> Iterator[Servers]:
+    """Give access to the servers of the session; none is started yet."""
+    started = Servers(tmp_path_factory.mktemp("servers"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def nats_server(servers) -> str:
+    """Return the address of a real NATS, `nats://host:port`."""
+    return servers.need("nats")
+
+
+@pytest.fixture(scope="session")
+def kafka_server(servers) -> str:
+    """Return the address of a real Kafka, `host:port`."""
+    return servers.need("kafka")
+
+
+@pytest.fixture(scope="session")
+def cassandra_server(servers) -> str:
+    """Return the address of a real Cassandra, `host:port`."""
+    return servers.need("cassandra")
+
+
+@pytest.fixture
+def namespace() -> str:
+    """Return a namespace of the test's own: subjects, topics, groups and keyspace."""
+    return f"t{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def environ_for(servers, namespace) -> Callable[..., dict[str, str]]:
+    """Return a maker of environments for processes under test.
+
+    >>> environ_for(windows={"size_seconds": 60})  # doctest: +SKIP
+    """
+
+    def make(**values: Any) -> dict[str, str]:
+        environ = servers.environ(namespace)
+        for section, value in values.items():
+            if not isinstance(value, dict):
+                environ[settings.variable(section)] = str(value)
+                continue
+            for name, inner in value.items():
+                environ[settings.variable(section, name)] = str(inner)
+        return environ
+
+    return make
+
+
+@pytest.fixture
+def settings_for(environ_for) -> Callable[..., settings.Settings]:
+    """Return a maker of settings for the servers asked for and the test's namespace.
+
+    >>> settings_for(bridge={"frame_rows_max": 10})  # doctest: +SKIP
+    """
+
+    def make(**values: Any) -> settings.Settings:
+        return settings.load(environ_for(**values))
+
+    return make
