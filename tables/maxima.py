@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from app.domain.recent import RecentWindows
 from app.domain.windows import COLUMNS, Delta, LaneWindows, Rules, WindowRows
 from app.settings.sections import Windows
 from app.worker import SmartMeter, app
@@ -17,7 +18,21 @@ SNAPSHOT_ROWS_MAX = 20_000  # about 1.5 MB as JSON, below the topic's 4 MiB
 
 
 class LaneState(LaneWindows):
-    """A lane's windows that can be written to a journal and read back."""
+    """A lane's windows that can be written to a journal and read back.
+
+    recent holds what has closed since this worker has the lane, for its web view; a
+    snapshot leaves it out, since the topic of closed windows has it.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self.recent = RecentWindows()
+
+    def apply(self, delta: Delta) -> WindowRows:
+        """Add a delta; return the windows that it closes, in order, and keep them."""
+        closed = super().apply(delta)
+        self.recent.add(closed)
+        return closed
 
     def apply_body(self, body: Body) -> None:
         """Add a delta that was read back; what it closes was published before it."""
