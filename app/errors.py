@@ -3,11 +3,13 @@
 SmartMeterError
 ├── RejectedMessage        a message is of no use: to the dead letters with a reason
 ├── RejectedRow            the store refuses a row for its content: to the dead letters
+├── RejectedQuery          the store refuses a statement: tell who wrote it
 ├── SinkUnavailable        the store is away: back off and try again (retriable)
 └── FatalError             the process must stop, exit code 1
     ├── SettingsError      a setting is wrong: exit code 2
     ├── TopicMismatch      a Kafka topic is missing or has other partitions
     ├── SchemaMismatch     the keyspace is missing or has another version
+    ├── StreamUnavailable  the JetStream stream is missing, or takes nothing
     └── StateDiverged      what was to be durable is not: stop before acknowledging
 """
 
@@ -17,12 +19,14 @@ __all__ = [
     "FatalError",
     "Reason",
     "RejectedMessage",
+    "RejectedQuery",
     "RejectedRow",
     "SchemaMismatch",
     "SettingsError",
     "SinkUnavailable",
     "SmartMeterError",
     "StateDiverged",
+    "StreamUnavailable",
     "TopicMismatch",
 ]
 
@@ -66,6 +70,10 @@ class RejectedRow(SmartMeterError):
     """The store refuses a row for its content; its neighbours are written."""
 
 
+class RejectedQuery(SmartMeterError):
+    """The store refuses a statement: what it asks for is wrong, or not permitted."""
+
+
 class SinkUnavailable(SmartMeterError):
     """The store cannot take rows now; wait and try again."""
 
@@ -92,6 +100,10 @@ class TopicMismatch(FatalError):
 
 class SchemaMismatch(FatalError):
     """The keyspace is missing, or has another version than this build."""
+
+
+class StreamUnavailable(FatalError):
+    """The JetStream stream is missing, or takes nothing for too long."""
 
 
 class StateDiverged(FatalError):

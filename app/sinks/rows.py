@@ -1,0 +1,134 @@
+"""Events as rows of tables: columns in, columns out, calendar fields in UTC."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.readings import Readings
+from app.sinks.base import Rows
+
+__all__ = [
+    "concatenate",
+    "length",
+    "maximum_row",
+    "prediction_rows",
+    "raw_rows",
+    "weather_row",
+    "window_rows",
+]
+
+DAY_SECONDS = 86_400
+EPOCH_WEEKDAY = 4  # 1970-01-01 was a Thursday, and Sunday is 0
+
+
+def raw_rows(readings: Readings) -> Rows:
+    """Return readings as rows of `raw_data`.
+
+    day_of_week counts as the seed did: Sunday is 0, Saturday is 6.
+    """
+    days, second = np.divmod(readings.timestamp, DAY_SECONDS)
+    return {
+        "line": readings.line,
+        "transformer": readings.transformer,
+        "usagepoint": readings.usagepoint,
+        **_date(days),
+        "hour": second // 3_600,
+        "minute": second // 60 % 60,
+        "second": second % 60,
+        "day_of_week": (days + EPOCH_WEEKDAY) % 7,
+        **readings.extra,
+        "voltage": readings.voltage,
+    }
+
+
+def window_rows(event: Mapping[str, Any]) -> Rows:
+    """Return an event of the windows topic as rows of `windows`."""
+    start = np.array(event["start"], np.int64)
+    return {
+        "line": np.array(event["line"], np.int64),
+        **_date(start // DAY_SECONDS),
+        "transformer": np.array(event["transformer"], np.int64),
+        "start": start,
+        "count": np.array(event["count"], np.int64),
+        "minimum": np.array(event["minimum"], np.float32),
+        "maximum": np.array(event["maximum"], np.float32),
+        "mean": np.array(event["mean"], np.float64),
+        "usagepoint": np.array(event["usagepoint"], np.int64),
+        "over": np.array(event["over"], np.int64),
+        "verdict": np.array(event["verdict"], object),
+    }
+
+
+def maximum_row(event: Mapping[str, Any]) -> Rows:
+    """Return an event of the maxima topic as a row of `max_voltage`."""
+    return {
+        "epoch": np.array([event["epoch"]], np.int64),
+        "voltage": np.array([event["voltage"]], np.float32),
+    }
+
+
+def weather_row(event: Mapping[str, Any]) -> Rows:
+    """Return an event of the weather topic as a row of either temperature table."""
+    row: dict[str, NDArray[Any]] = {
+        "epoch": np.array([event["epoch"]], np.int64),
+        "temperature": np.array([event["celsius"]], np.float32),
+    }
+    if event["kind"] == "forecast":
+        row["hours"] = np.array([event["hours"]], np.int64)
+    return row
+
+
+def prediction_rows(event: Mapping[str, Any]) -> Rows:
+    """Return an event of the predictions topic as rows of `predictions`."""
+    epoch = np.array(event["epoch"], np.int64)
+
+    def every(value: float | None, dtype: Any) -> NDArray[Any]:
+        return np.full(len(epoch), np.nan if value is None else value, dtype)
+
+    return {
+        "line": np.array(event["line"], np.int64),
+        **_date(epoch // DAY_SECONDS),
+        "transformer": np.array(event["transformer"], np.int64),
+        "epoch": epoch,
+        "hours": every(event["hours"], np.int64),
+        "made": every(event["made"], np.int64),
+        "threshold": every(event["threshold"], np.float32),
+        "temperature": every(event["temperature"], np.float32),
+        "probability": np.array(event["probability"], np.float64),
+        "alert": np.array(event["alert"], np.bool_),
+    }
+
+
+def length(rows: Rows) -> int:
+    """Return how many rows there are."""
+    return len(next(iter(rows.values()))) if rows else 0
+
+
+def concatenate(parts: list[Rows]) -> Rows:
+    """Return the rows of all parts in their order; what a part lacks stays absent."""
+    if len(parts) == 1:
+        return parts[0]
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: np.concatenate(
+            [
+                part[name] if name in part else np.full(length(part), np.nan, "f4")
+                for part in parts
+            ]
+        )
+        for name in names
+    }
+
+
+def _date(days: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return year, month and day of days since 1970-01-01."""
+    date = days.astype("datetime64[D]")
+    month = date.astype("datetime64[M]")
+    months = month.astype(np.int64)
+    return {
+        "year": months // 12 + 1970,
+        "month": months % 12 + 1,
+        "day": (date - month).astype(np.int64) + 1,
+    }

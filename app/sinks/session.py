@@ -1,0 +1,127 @@
+"""Connecting to Cassandra, and what its errors mean to us."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cassandra import (
+    AuthenticationFailed,
+    ConsistencyLevel,
+    DriverException,
+    InvalidRequest,
+    RequestValidationException,
+    UnresolvableContactPoints,
+    protocol,
+)
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    Session,
+)
+from cassandra.policies import (
+    DCAwareRoundRobinPolicy,
+    ExponentialReconnectionPolicy,
+    FallthroughRetryPolicy,
+    TokenAwarePolicy,
+)
+
+from app.errors import RejectedQuery, SettingsError, SinkUnavailable
+from app.settings import variable
+from app.settings.sections import Archive
+
+__all__ = ["Session", "close", "connect", "driver_errors", "is_refusal", "summary"]
+
+RECONNECT_SECONDS_MIN = 0.5
+RECONNECT_SECONDS_MAX = 10.0
+
+
+def connect(archive: Archive) -> Session:
+    """Return a session with Cassandra; blocks until it answers or time is up.
+
+    Raises:
+        SinkUnavailable: No host answers.
+        SettingsError: A host answers and refuses the user or the password.
+    """
+    hosts = [host.strip() for host in archive.contact_points.split(",")]
+    password = archive.password.get_secret_value()
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(
+            DCAwareRoundRobinPolicy(local_dc=archive.datacenter)
+        ),
+        # Errors come back to our own back-off, which is bounded and counted.
+        retry_policy=FallthroughRetryPolicy(),
+        consistency_level=ConsistencyLevel.name_to_value[archive.consistency],
+        request_timeout=archive.timeout_seconds,
+    )
+    place = f"{archive.contact_points}, port {archive.port}"
+    cluster = None
+    try:
+        cluster = Cluster(
+            hosts,
+            port=archive.port,
+            auth_provider=PlainTextAuthProvider(archive.username, password)
+            if archive.username
+            else None,
+            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+            reconnection_policy=ExponentialReconnectionPolicy(
+                RECONNECT_SECONDS_MIN, RECONNECT_SECONDS_MAX
+            ),
+            connect_timeout=archive.timeout_seconds,
+            control_connection_timeout=archive.timeout_seconds,
+        )
+        return cluster.connect()
+    except NoHostAvailable as error:
+        if cluster is not None:
+            cluster.shutdown()
+        causes = error.errors.values() if isinstance(error.errors, dict) else []
+        if any(isinstance(cause, AuthenticationFailed) for cause in causes):
+            name = variable("archive", "username")
+            raise SettingsError(
+                f"{name}: Cassandra at {place} refuses this user or its password"
+            ) from None
+        raise SinkUnavailable(f"no Cassandra answers at {place}") from None
+    except (DriverException, UnresolvableContactPoints, OSError) as error:
+        if cluster is not None:
+            cluster.shutdown()
+        raise SinkUnavailable(
+            f"no Cassandra answers at {place}: {summary(error)}"
+        ) from None
+
+
+def close(session: Session) -> None:
+    """Close a session and its cluster's threads; blocks for a moment."""
+    session.cluster.shutdown()
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Turn what the driver raises in the block into our own errors.
+
+    Raises:
+        RejectedQuery: Cassandra refused the statement.
+        SinkUnavailable: Cassandra did not answer, or not in time.
+    """
+    try:
+        yield
+    except (RequestValidationException, protocol.RequestValidationException) as error:
+        raise RejectedQuery(f"Cassandra refuses: {summary(error)}") from None
+    except (DriverException, protocol.ErrorMessage, NoHostAvailable) as error:
+        raise SinkUnavailable(f"Cassandra: {summary(error)}") from None
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether Cassandra refused the content, rather than being away."""
+    return isinstance(error, InvalidRequest)
+
+
+def summary(error: BaseException) -> str:
+    """Return one line about a driver's error, without its nested representations."""
+    if isinstance(error, NoHostAvailable) and isinstance(error.errors, dict):
+        causes = "; ".join(
+            f"{host}: {summary(cause)}" for host, cause in error.errors.items()
+        )
+        return causes or "no host is up"
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]

@@ -1,0 +1,153 @@
+"""The tables of the keyspace as typed data; schema.cql creates them.
+
+Column names, and the order in which they stand, are the seed's where it had the table.
+`smartmeter schema check` compares these with what Cassandra has.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = [
+    "MAX_VOLTAGE",
+    "PREDICTIONS",
+    "RAW_DATA",
+    "TABLES",
+    "TEMPERATURE",
+    "TEMPERATURE_FORECAST",
+    "WINDOWS",
+    "Kind",
+    "Table",
+]
+
+
+class Kind(Enum):
+    """A CQL type, and how NumPy writes its value (text has no fixed width)."""
+
+    INT = ("int", ">i4")
+    BIGINT = ("bigint", ">i8")
+    FLOAT = ("float", ">f4")
+    DOUBLE = ("double", ">f8")
+    BOOLEAN = ("boolean", "u1")
+    TEXT = ("text", "")
+
+    def __init__(self, cql: str, dtype: str) -> None:
+        self.cql = cql
+        self.dtype = dtype
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table that rows are upserted into.
+
+    columns name every column with its kind; partition and clustering name those of the
+    primary key. A column outside the key may be absent from a row.
+    """
+
+    name: str
+    columns: dict[str, Kind]
+    partition: tuple[str, ...]
+    clustering: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the primary key."""
+        return self.partition + self.clustering
+
+    def insert(self, keyspace: str) -> str:
+        """Return the statement that upserts one row, all columns bound in order."""
+        names = ", ".join(self.columns)
+        marks = ", ".join("?" * len(self.columns))
+        # Names come from this module and a validated setting, never from input.
+        return f"INSERT INTO {keyspace}.{self.name} ({names}) VALUES ({marks})"  # noqa: S608
+
+
+RAW_DATA = Table(
+    name="raw_data",
+    columns={
+        "line": Kind.INT,
+        "transformer": Kind.INT,
+        "usagepoint": Kind.INT,
+        "year": Kind.INT,
+        "month": Kind.INT,
+        "day": Kind.INT,
+        "hour": Kind.INT,
+        "minute": Kind.INT,
+        "second": Kind.INT,
+        "day_of_week": Kind.INT,
+        "demand": Kind.FLOAT,
+        **{f"val{number}": Kind.FLOAT for number in range(3, 13)},
+        "voltage": Kind.FLOAT,
+    },
+    partition=("line", "transformer", "year", "month", "day"),
+    clustering=("usagepoint", "hour", "minute", "second"),
+)
+
+WINDOWS = Table(
+    name="windows",
+    columns={
+        "line": Kind.INT,
+        "year": Kind.INT,
+        "month": Kind.INT,
+        "day": Kind.INT,
+        "transformer": Kind.INT,
+        "start": Kind.BIGINT,
+        "count": Kind.BIGINT,
+        "minimum": Kind.FLOAT,
+        "maximum": Kind.FLOAT,
+        "mean": Kind.DOUBLE,
+        "usagepoint": Kind.INT,
+        "over": Kind.BIGINT,
+        "verdict": Kind.TEXT,
+    },
+    partition=("line", "year", "month", "day"),
+    clustering=("transformer", "start"),
+)
+
+MAX_VOLTAGE = Table(
+    name="max_voltage",
+    columns={"epoch": Kind.BIGINT, "voltage": Kind.FLOAT},
+    partition=("epoch",),
+)
+
+TEMPERATURE = Table(
+    name="temperature",
+    columns={"epoch": Kind.BIGINT, "temperature": Kind.FLOAT},
+    partition=("epoch",),
+)
+
+TEMPERATURE_FORECAST = Table(
+    name="temperature_forecast",
+    columns={"epoch": Kind.BIGINT, "hours": Kind.INT, "temperature": Kind.FLOAT},
+    partition=("epoch",),
+    clustering=("hours",),
+)
+
+PREDICTIONS = Table(
+    name="predictions",
+    columns={
+        "line": Kind.INT,
+        "year": Kind.INT,
+        "month": Kind.INT,
+        "day": Kind.INT,
+        "transformer": Kind.INT,
+        "epoch": Kind.BIGINT,
+        "hours": Kind.INT,
+        "made": Kind.BIGINT,
+        "threshold": Kind.FLOAT,
+        "temperature": Kind.FLOAT,
+        "probability": Kind.DOUBLE,
+        "alert": Kind.BOOLEAN,
+    },
+    partition=("line", "year", "month", "day"),
+    clustering=("transformer", "epoch", "hours"),
+)
+
+TABLES = (
+    RAW_DATA,
+    WINDOWS,
+    MAX_VOLTAGE,
+    TEMPERATURE,
+    TEMPERATURE_FORECAST,
+    PREDICTIONS,
+)
+"""The tables that the archive stage writes."""
