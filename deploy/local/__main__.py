@@ -86,7 +86,7 @@ def main() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         cli(prog_name="python -m deploy.local", standalone_mode=False)
-    except LauncherError as error:
+    except (LauncherError, OSError) as error:  # OSError: the disk, or a permission
         say(f"deploy.local: {error}")
         sys.exit(1)
     except click.exceptions.Abort:

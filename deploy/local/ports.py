@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from deploy.local.errors import LauncherError
 
-__all__ = ["HOST", "free", "is_free"]
+__all__ = ["HOST", "free", "is_free", "knock"]
 
 HOST = "127.0.0.1"
 # Below the range from which outgoing connections take theirs: a client that tries
 # again and again to reach a stopped server must never be given that server's port.
 CHOICE = range(20_000, 32_000)
 TRIES_MAX = 200
+KNOCK_SECONDS_MAX = 1.0
 
 
 def is_free(port: int) -> bool:
@@ -25,6 +26,11 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def knock(port: int) -> None:
+    """Raise unless somebody listens: most clients are slow or loud to find that out."""
+    socket.create_connection((HOST, port), timeout=KNOCK_SECONDS_MAX).close()
 
 
 def free() -> Iterator[int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from app import settings
 from deploy.local import ports, readiness
+from deploy.local.errors import LauncherError
 from deploy.local.guard import Guard
 from deploy.local.ledger import Entry, Ledger
 from deploy.local.process import Process, spawn
@@ -108,7 +109,9 @@ class Stack:
         self._guard.close()
 
     def wipe(self) -> None:
-        """Remove the data and logs of all servers, which must not run."""
+        """Remove the data and logs of all servers, none of which may run."""
+        if self.addresses:
+            raise LauncherError("servers run: stop them first (`down`)")
         for name in (*SERVERS, "logs"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 

@@ -1,12 +1,11 @@
 """One Cassandra node, from its jars."""
 
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app import settings
 from deploy.local import jars, java
-from deploy.local.ports import HOST
+from deploy.local.ports import HOST, knock
 from deploy.local.servers.base import Report
 
 __all__ = ["Cassandra"]
@@ -18,6 +17,7 @@ FLAGS = (
     "-Xss512k",
     "-XX:+UseSerialGC",
     "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",
     "-XX:MaxDirectMemorySize=512m",
     "-Djdk.attach.allowAttachSelf=true",
     "-Djava.security.manager=allow",
@@ -155,8 +155,7 @@ class Cassandra:
 
     def probe(self, ports: Mapping[str, int]) -> None:
         """Ask it something in CQL."""
-        # The driver is loud about a port that nobody listens on yet.
-        socket.create_connection((HOST, ports["client"]), timeout=1).close()
+        knock(ports["client"])
         from cassandra.cluster import Cluster
 
         cluster = Cluster(

@@ -11,7 +11,7 @@ from app import settings
 from app.topology import EVENT_BYTES_MAX
 from deploy.local import jars, java
 from deploy.local.errors import LauncherError
-from deploy.local.ports import HOST
+from deploy.local.ports import HOST, knock
 from deploy.local.servers.base import Report
 
 __all__ = ["Kafka"]
@@ -20,7 +20,13 @@ PROBE = "__launcher_probe"
 PROBE_SECONDS_MAX = 15.0
 FORMAT_SECONDS_MAX = 60.0
 RECORD_BYTES_MAX = 2 * EVENT_BYTES_MAX
-FLAGS = ("-Xms256m", "-Xmx1g", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto")
+FLAGS = (
+    "-Xms256m",
+    "-Xmx1g",
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",
+)
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -110,6 +116,7 @@ class Kafka:
 
     def probe(self, ports: Mapping[str, int]) -> None:
         """Produce one record and fetch it."""
+        knock(ports["client"])
         asyncio.run(_produce_and_fetch(self.addresses(ports)["kafka"]))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app import settings
 from deploy.local.errors import LauncherError
-from deploy.local.ports import HOST
+from deploy.local.ports import HOST, knock
 from deploy.local.servers.base import Report
 
 __all__ = ["Nats"]
@@ -61,6 +61,7 @@ class Nats:
 
     def probe(self, ports: Mapping[str, int]) -> None:
         """Publish one message to a stream of its own, and wait for it to be stored."""
+        knock(ports["client"])
         asyncio.run(_publish(self.addresses(ports)["nats"]))
 
 
