@@ -42,15 +42,15 @@ _rejected = Counter(
 
 
 class LaneFigures(NamedTuple):
-    """The figures of one partition's state."""
+    """The figures of one partition's state; not a number where one is not known."""
 
     partition: int
     counted: int
     late: int
     closed: int
     open: int
-    watermark: int
-    lag: int
+    watermark: float
+    lag: float
 
 
 GAUGES = (
