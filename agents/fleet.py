@@ -6,9 +6,9 @@ from typing import Any
 
 from app.errors import RejectedMessage
 from app.wire.events import decode_event, encode_event
-from app.worker import app
+from app.worker import Result, app
 from tables.fleet import FleetState, closed_body, fleet, lane_closed
-from tables.table import Change, Result
+from tables.table import Change
 
 __all__ = ["change", "fleet_maxima"]
 

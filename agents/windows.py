@@ -10,9 +10,9 @@ from app.errors import RejectedMessage
 from app.metrics import live
 from app.wire.events import DeadLetter, encode_dead_letter, encode_event
 from app.wire.frames import decode_frame
-from app.worker import app
+from app.worker import Result, app
 from tables.maxima import LaneState, delta_body, maxima
-from tables.table import Change, Result
+from tables.table import Change
 
 __all__ = ["change", "windows"]
 

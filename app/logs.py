@@ -39,6 +39,10 @@ def handler() -> logging.Handler:
 def configure(level: str) -> None:
     """Send all log lines of this process to the handler."""
     logging.basicConfig(level=level.upper(), handlers=[handler()], force=True)
-    # One line per retry of every client is noise beside our own events.
+    # One line per retry of every client, and Faust's dozens at each start and stop,
+    # are noise beside our own events.
     for name in ("aiokafka", "kafka", "nats", "cassandra"):
         logging.getLogger(name).setLevel("ERROR")
+    if level != "debug":
+        for name in ("faust", "mode"):
+            logging.getLogger(name).setLevel("WARNING")

@@ -62,7 +62,7 @@ class Topology:
     @property
     def weather_subject(self) -> str:
         """First tokens under which the stream stores temperatures and forecasts."""
-        return f"{self.settings.namespace}.weather"
+        return self.subject
 
     @property
     def maxima_subject(self) -> str:
@@ -83,6 +83,17 @@ class Topology:
     def prediction_subject(self) -> str:
         """Base subject of positive predictions, going out: `<this>.<hours>`."""
         return f"{self.settings.namespace}.voltage.extract.prediction"
+
+    @property
+    def results_stream(self) -> str:
+        """Name of the JetStream stream of results."""
+        return f"{self.settings.namespace.upper()}_RESULTS"
+
+    @property
+    def results_subjects(self) -> list[str]:
+        """Subjects that the stream of results takes."""
+        namespace = self.settings.namespace
+        return [f"{namespace}.voltage.extract.>", f"{namespace}.extract.>"]
 
     # Kafka ----------------------------------------------------------------------
 
@@ -180,6 +191,11 @@ class Topology:
     def live_group(self) -> str:
         """Consumer group and Faust id of the live stage."""
         return f"{self.settings.namespace}-live"
+
+    @property
+    def results_group(self) -> str:
+        """Consumer group of the bridge's way back."""
+        return f"{self.settings.namespace}-results"
 
     @property
     def archive_group(self) -> str:

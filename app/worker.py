@@ -5,11 +5,13 @@ and tables what both need: the settings, the names, raw channels, and one way to
 at once when a guarantee can no longer be kept.
 """
 
+import asyncio
 import logging
 import os
+import socket
 import sys
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,13 +23,16 @@ from app import logs, settings
 from app.errors import FatalError
 from app.topology import Topic, Topology
 
-__all__ = ["SmartMeter", "app", "create_app", "run"]
+__all__ = ["Result", "SmartMeter", "app", "create_app", "run"]
 
 LIVE_MODULES = ["agents.windows", "agents.fleet"]
 PRODUCER_LINGER_SECONDS = 0.005
 FETCH_BYTES_MAX = 4 << 20
 STREAM_BUFFER_FRAMES = 256
-FAUST_BUFFER_MESSAGES = 5_000  # faust.md 1.8: it pauses and warns above 100
+
+
+Result = tuple[Topic, int, bytes]
+"""A topic, a partition of it, and a value for it."""
 
 logger = logging.getLogger(__name__)
 
@@ -66,16 +71,17 @@ class SmartMeter(faust.App):
             )
         return self._channels[name]
 
-    async def publish(self, topic: Topic, value: bytes, *, partition: int) -> Any:
-        """Send a value and wait for the broker's acknowledgement; return its metadata.
+    async def publish(self, results: Iterable[Result]) -> None:
+        """Send values in their order, and wait until the broker has them all.
 
         Raises:
-            KafkaError: The broker refused it, or did not answer in time.
+            KafkaError: The broker refused one, or did not answer in time.
         """
-        sent: Awaitable[Any] = await self.channel_for(topic).send(
-            value=value, partition=partition
-        )
-        return await sent
+        sent = [
+            await self.channel_for(topic).send(value=value, partition=partition)
+            for topic, partition, value in results
+        ]
+        await asyncio.gather(*sent)
 
     def fail(self, error: BaseException) -> None:
         """Stop this process at once, before anything more is acknowledged.
@@ -97,6 +103,10 @@ class SmartMeter(faust.App):
         super().on_rebalance_start()
 
 
+# mode would log each start and stop of a service under the module's own name.
+SmartMeter.logger = logging.getLogger("mode.smartmeter")
+
+
 Stage = TypeVar("Stage", bound=SmartMeter)
 
 
@@ -109,7 +119,7 @@ def create_app(
     web_port: int,
     identity: str,
     autodiscover: list[str],
-    kind: type[Stage] = SmartMeter,  # type: ignore[assignment] # mypy 3737
+    kind: type[Stage] = SmartMeter,
     **options: Any,
 ) -> Stage:
     """Return a stage's Faust app; nothing is connected yet.
@@ -152,7 +162,6 @@ def create_app(
         web_port=web_port,
         web_tables_enabled=False,
         canonical_url=f"http://{web_host}:{web_port}",
-        loghandlers=[logs.handler()],
         worker_redirect_stdouts=False,
         **options,
     )
@@ -162,13 +171,28 @@ def create_app(
 
 def run(stage: SmartMeter) -> None:
     """Run a stage until a signal stops it, then exit with its code."""
+    level = stage.smartmeter.log_level
+    logs.configure(level)
+    _require_free(stage.conf.web_bind, stage.conf.web_port)
     uvloop.install()
     stage.finalize()
     stage.worker_init()
     stage.discover()
     stage.worker_init_post_autodiscover()
-    worker = stage.Worker(loglevel=stage.smartmeter.log_level, quiet=True)
+    worker = stage.Worker(loglevel=level, quiet=True, override_logging=False)
     worker.execute_from_commandline()
+
+
+def _require_free(address: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise FatalError(
+                f"the web view cannot listen on {address}:{port}: {error.strerror};"
+                " choose another port (see `smartmeter settings`)"
+            ) from None
 
 
 def _live() -> SmartMeter:

@@ -1,6 +1,7 @@
 """The store behind a journaled table: which journals are here, and their recovery."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,8 @@ from faust.types import TP
 
 from app.errors import StateDiverged
 from tables.journal import Journal
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["JournalStore"]
 
@@ -75,6 +78,8 @@ class JournalStore(Store):
         # False means that another rebalance has begun: its recovery will be here soon.
         if not places or await self.app.consumer._commit(places):  # noqa: SLF001 - no public way
             self.ready = partitions
+            here = sorted(partitions)
+            logger.info("%s: partitions %s are ready.", self.table_name, here)
             self.settled.clear()
 
     def reset_state(self) -> None:

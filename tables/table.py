@@ -22,20 +22,16 @@ from aiokafka.structs import TopicPartition
 from app.errors import StateDiverged
 from app.metrics import live
 from app.topology import Topic
-from app.worker import SmartMeter
+from app.worker import Result, SmartMeter
 from tables.journal import Body, Journal, State
 from tables.store import JournalStore
 
-__all__ = ["Change", "JournaledTable", "Result"]
+__all__ = ["Change", "JournaledTable"]
 
 S = TypeVar("S", bound=State)
 RECOVERY_BUFFER_RECORDS = 100  # a journal record is up to some megabytes
 
 logger = logging.getLogger(__name__)
-
-
-Result = tuple[Topic, int, bytes]
-"""A topic, a partition of it, and a value for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +138,7 @@ class JournaledTable(faust.Table, Generic[S]):
             # while the results are on their way leaves it behind.
             steps.append((partition, journal, journal.delta(change.body, offsets)))
             results += change.results
-        await asyncio.gather(
-            *(self.app.publish(t, value, partition=n) for t, n, value in results)
-        )
+        await self.app.publish(results)
         offsets_written = await asyncio.gather(
             *(self._write(partition, record) for partition, _, record in steps)
         )

@@ -1,5 +1,7 @@
 """`smartmeter worker`."""
 
+import asyncio
+
 import click
 
 __all__ = ["command"]
@@ -16,6 +18,7 @@ def command() -> None:
     Example:
       SMARTMETER_WORKER__PORT=6067 smartmeter worker
     """
-    from app import worker
+    from app import topics, worker
 
+    asyncio.run(topics.require_topics(worker.app.smartmeter))
     worker.run(worker.app)

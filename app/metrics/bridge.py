@@ -1,0 +1,118 @@
+"""Events of the bridge."""
+
+import time
+
+from prometheus_client import Counter, Gauge, Histogram
+
+__all__ = [
+    "connection_lost",
+    "dead_letters_written",
+    "frame_acknowledged",
+    "idle_frame_written",
+    "lane_read",
+    "lane_renewed",
+    "results_published",
+    "weather_written",
+]
+
+_readings = Counter(
+    "smartmeter_bridge_readings_total", "Readings in acknowledged frames.", ["lane"]
+)
+_frames = Counter(
+    "smartmeter_bridge_frames_total", "Frames that Kafka has acknowledged.", ["lane"]
+)
+_idle = Counter(
+    "smartmeter_bridge_idle_frames_total",
+    "Empty frames that carried an idle lane's watermark on.",
+)
+_rows = Histogram(
+    "smartmeter_bridge_frame_rows",
+    "Readings in a frame.",
+    buckets=(1, 5, 10, 25, 50, 100, 200, 300, 400, 500),
+)
+_dead = Counter(
+    "smartmeter_bridge_dead_letters_total",
+    "Dead letters written, by reason.",
+    ["reason"],
+)
+_lag = Gauge(
+    "smartmeter_bridge_lag_messages",
+    "Messages in the stream that are not acknowledged frames yet.",
+    ["lane"],
+)
+_watermark = Gauge(
+    "smartmeter_bridge_watermark_timestamp_seconds",
+    "Event time that a lane has reached.",
+    ["lane"],
+)
+_oldest = Gauge(
+    "smartmeter_bridge_oldest_unacknowledged_timestamp_seconds",
+    "Arrival of the oldest message taken and not acknowledged; 0: none.",
+    ["lane"],
+)
+_renewed = Counter(
+    "smartmeter_bridge_lane_renewals_total",
+    "Times that a lane began anew behind what Kafka has.",
+    ["lane"],
+)
+_lost = Counter(
+    "smartmeter_bridge_connections_lost_total", "Connections to NATS that were lost."
+)
+_weather = Counter(
+    "smartmeter_bridge_weather_total", "Temperatures and forecasts written."
+)
+_results = Counter(
+    "smartmeter_bridge_results_total", "Results published on NATS.", ["kind"]
+)
+_latency = Histogram(
+    "smartmeter_bridge_latency_seconds",
+    "From a frame's first arrival in NATS to Kafka's acknowledgement.",
+    buckets=(0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+
+def frame_acknowledged(lane: int, rows: int, watermark: int, arrival: float) -> None:
+    """Count a frame that Kafka has acknowledged; arrival is its first message's."""
+    _readings.labels(lane).inc(rows)
+    _frames.labels(lane).inc()
+    _rows.observe(rows)
+    _watermark.labels(lane).set(watermark)
+    _latency.observe(max(0.0, time.time() - arrival))
+
+
+def idle_frame_written(lane: int, watermark: int) -> None:
+    """Count an empty frame."""
+    _idle.inc()
+    _watermark.labels(lane).set(watermark)
+
+
+def dead_letters_written(reasons: dict[str, int]) -> None:
+    """Count dead letters that Kafka has acknowledged."""
+    for reason, count in reasons.items():
+        _dead.labels(reason).inc(count)
+
+
+def lane_read(lane: int, lag: int, oldest_arrival: float) -> None:
+    """Note how much of a lane is left, and its oldest unacknowledged arrival."""
+    _lag.labels(lane).set(lag)
+    _oldest.labels(lane).set(oldest_arrival)
+
+
+def lane_renewed(lane: int) -> None:
+    """Count a lane's new beginning."""
+    _renewed.labels(lane).inc()
+
+
+def connection_lost() -> None:
+    """Count a lost connection."""
+    _lost.inc()
+
+
+def weather_written(count: int) -> None:
+    """Count temperatures and forecasts that Kafka has acknowledged."""
+    _weather.inc(count)
+
+
+def results_published(kind: str, count: int) -> None:
+    """Count results that NATS has acknowledged."""
+    _results.labels(kind).inc(count)

@@ -1,0 +1,154 @@
+"""Kafka topics: create what is missing, and check that the rest is as it must be."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from app.errors import TopicMismatch
+from app.settings import Settings
+from app.topology import Topic, Topology
+
+__all__ = ["Finding", "check_topics", "ensure_topics", "require_topics"]
+
+SEGMENT_BYTES = 64 << 20  # retention drops whole segments, so they are kept small
+VISIBLE_SECONDS_MAX = 15.0
+
+Finding = tuple[Topic, str]
+"""A topic and what is to be said of it; empty when it is as it must be."""
+
+
+def configuration(topic: Topic) -> dict[str, str]:
+    """Return the broker's configuration that a topic needs."""
+    milliseconds = int(topic.retention_seconds * 1_000)
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(milliseconds if milliseconds > 0 else -1),
+        "segment.bytes": str(SEGMENT_BYTES),
+        "max.message.bytes": str(topic.message_bytes_max),
+    }
+
+
+async def ensure_topics(settings: Settings) -> list[Finding]:
+    """Create missing topics, then return the findings of a check.
+
+    Raises:
+        TopicMismatch: The broker cannot be reached, or refuses.
+    """
+    topics = Topology(settings).topics
+    async with _connected(settings) as admin:
+        missing = [t for t, text in await _check(admin, topics) if text == MISSING]
+        await _create(admin, missing, settings.kafka.replication_factor)
+        deadline = asyncio.get_running_loop().time() + VISIBLE_SECONDS_MAX
+        while True:
+            findings = await _check(admin, topics)
+            absent = any(text == MISSING for _, text in findings)
+            if not absent or asyncio.get_running_loop().time() > deadline:
+                return findings
+            await asyncio.sleep(0.1)
+
+
+async def require_topics(settings: Settings) -> None:
+    """Check that the topics are as they must be.
+
+    Raises:
+        TopicMismatch: One is not, or the broker cannot be reached.
+    """
+    for topic, text in await check_topics(settings):
+        if text:
+            raise TopicMismatch(f"topic {topic.name}: {text}")
+
+
+async def check_topics(settings: Settings) -> list[Finding]:
+    """Return what is to be said of each topic, without changing any.
+
+    Raises:
+        TopicMismatch: The broker cannot be reached.
+    """
+    async with _connected(settings) as admin:
+        return await _check(admin, Topology(settings).topics)
+
+
+MISSING = "missing: run `smartmeter topics`"
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[Any]:
+    """Yield an admin client; Kafka's errors become ours, in one line."""
+    servers = settings.kafka.servers
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=servers,
+        request_timeout_ms=int(settings.kafka.request_timeout_seconds * 1_000),
+    )
+    try:
+        await client.start()
+        yield client
+    except (KafkaError, OSError) as error:
+        raise TopicMismatch(
+            f"Kafka at {servers} (SMARTMETER_KAFKA__SERVERS) does not do it: {error}"
+        ) from error
+    finally:
+        await client.close()
+
+
+async def _create(admin: Any, topics: Iterable[Topic], replicas: int) -> None:
+    wanted = [
+        NewTopic(
+            name=topic.name,
+            num_partitions=topic.partitions,
+            replication_factor=replicas,
+            topic_configs=configuration(topic),
+        )
+        for topic in topics
+    ]
+    if not wanted:
+        return
+    answer = await admin.create_topics(wanted)
+    for name, code, *rest in answer.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise TopicMismatch(f"topic {name} cannot be created: {error} {rest}")
+
+
+async def _check(admin: Any, topics: Iterable[Topic]) -> list[Finding]:
+    topics = list(topics)
+    described = {
+        entry["topic"]: len(entry["partitions"])
+        for entry in await admin.describe_topics([topic.name for topic in topics])
+        if not entry["error_code"]
+    }
+    present = [topic for topic in topics if topic.name in described]
+    configured = await _configured(admin, [topic.name for topic in present])
+    findings: list[Finding] = []
+    for topic in topics:
+        text = ""
+        if topic.name not in described:
+            text = MISSING
+        elif described[topic.name] != topic.partitions:
+            text = (
+                f"has {described[topic.name]} partitions, must have {topic.partitions}"
+            )
+        else:
+            actual = configured[topic.name]
+            text = ", ".join(
+                f"{key} is {actual.get(key)}, must be {value}"
+                for key, value in configuration(topic).items()
+                if actual.get(key) != value
+            )
+        findings.append((topic, text))
+    return findings
+
+
+async def _configured(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    configured: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(resources):
+        for _, _, _, name, entries in answer.resources:
+            configured[name] = {entry[0]: entry[1] for entry in entries}
+    return configured

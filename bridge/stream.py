@@ -1,0 +1,143 @@
+"""The JetStream stream of raw messages, its consumers, and what may leave it."""
+
+from contextlib import suppress
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    ConsumerInfo,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+    SubjectTransform,
+)
+from nats.js.errors import NotFoundError
+
+from app.topology import Topology
+
+__all__ = [
+    "OTHERS",
+    "ensure_others_consumer",
+    "ensure_stream",
+    "purge_carried",
+    "renew_lane_consumer",
+]
+
+OTHERS = "others"
+ACK_WAIT_SECONDS = 30.0
+
+
+def stream_config(topology: Topology) -> StreamConfig:
+    """Return the stream's configuration.
+
+    A full stream refuses new messages, which their publisher sees, and drops no old
+    one; the bridge purges what Kafka has.
+    """
+    settings = topology.settings.nats
+    partition = f"{{{{partition({topology.lanes},1,2)}}}}"
+    key = ".".join(f"{{{{wildcard({number})}}}}" for number in (1, 2, 3))
+    return StreamConfig(
+        name=topology.stream,
+        subjects=[f"{topology.subject}.>"],
+        retention=RetentionPolicy.LIMITS,
+        discard=DiscardPolicy.NEW,
+        storage=StorageType.FILE,
+        max_bytes=settings.stream_bytes_max,
+        max_msg_size=settings.message_bytes_max,
+        num_replicas=settings.replicas,
+        duplicate_window=120,
+        subject_transform=SubjectTransform(
+            src=f"{topology.subject}.data.*.*.*",
+            dest=f"{topology.lane_subject}.{partition}.{key}",
+        ),
+    )
+
+
+async def ensure_stream(jetstream: JetStreamContext, topology: Topology) -> None:
+    """Create the stream, or bring its limits up to date."""
+    config = stream_config(topology)
+    try:
+        await jetstream.stream_info(topology.stream)
+    except NotFoundError:
+        await jetstream.add_stream(config)
+    else:
+        await jetstream.update_stream(config)
+
+
+def lane_consumer(lane: int) -> str:
+    """Return the name of a lane's consumer."""
+    return f"lane-{lane}"
+
+
+async def renew_lane_consumer(
+    jetstream: JetStreamContext,
+    topology: Topology,
+    lane: int,
+    *,
+    after: int,
+    ack_pending_max: int,
+) -> ConsumerInfo:
+    """Return a fresh consumer of a lane that begins behind a stream sequence.
+
+    Kafka knows what has been written, so the consumer remembers nothing that is worth
+    keeping. A fresh one delivers in order, which a used one does not once a connection
+    was lost: it brings what was lost behind what is newer.
+    """
+    name = lane_consumer(lane)
+    with suppress(NotFoundError):
+        await jetstream.delete_consumer(topology.stream, name)
+    return await jetstream.add_consumer(
+        topology.stream,
+        ConsumerConfig(
+            durable_name=name,
+            filter_subject=f"{topology.lane_subject}.{lane}.>",
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=after + 1,
+            ack_policy=AckPolicy.ALL,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_ack_pending=ack_pending_max,
+            num_replicas=topology.settings.nats.replicas,
+        ),
+    )
+
+
+async def ensure_others_consumer(
+    jetstream: JetStreamContext, topology: Topology, *, ack_pending_max: int
+) -> ConsumerInfo:
+    """Return the consumer of what is in no lane; it remembers what it has brought."""
+    return await jetstream.add_consumer(
+        topology.stream,
+        ConsumerConfig(
+            durable_name=OTHERS,
+            filter_subject=f"{topology.subject}.>",
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_SECONDS,
+            max_ack_pending=ack_pending_max,
+            num_replicas=topology.settings.nats.replicas,
+        ),
+    )
+
+
+async def purge_carried(jetstream: JetStreamContext, topology: Topology) -> int:
+    """Purge the part of the stream that every consumer has had acknowledged.
+
+    Returns:
+        The first sequence that stays; 0 when nothing may go yet.
+    """
+    last = (await jetstream.stream_info(topology.stream)).state.last_seq
+    floors = []
+    for name in [OTHERS, *map(lane_consumer, range(topology.lanes))]:
+        try:
+            info = await jetstream.consumer_info(topology.stream, name)
+        except NotFoundError:
+            return 0
+        idle = not info.num_pending and not info.num_ack_pending
+        floor = info.ack_floor.stream_seq if info.ack_floor else 0
+        floors.append(last if idle else floor or 0)
+    first = min(floors) + 1
+    if first > 1:
+        await jetstream.purge_stream(topology.stream, seq=first)
+    return first if first > 1 else 0

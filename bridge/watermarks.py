@@ -1,0 +1,59 @@
+"""How far each lane has come in event time, and whom an idle lane follows."""
+
+from app.domain.windows import NO_TIME
+
+__all__ = ["Watermarks"]
+
+
+class Watermarks:
+    """The watermark of each lane: the latest time among its readings, epoch seconds.
+
+    A lane without readings would hold the fleet's windows open for ever. So a lane that
+    has been silent for idle_seconds, counted on the clock that is passed in, follows
+    the slowest of the lanes that are not.
+
+    >>> watermarks = Watermarks(idle_seconds=1.0)
+    >>> watermarks.advance(0, 1800, now=10.0), watermarks.advance(1, 2700, now=10.0)
+    (1800, 2700)
+    >>> watermarks.follow(2, now=10.5) # has been looked at for the first time
+    >>> watermarks.follow(2, now=12.0)
+    1800
+    """
+
+    def __init__(self, idle_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._reached: dict[int, int] = {}
+        self._read_at: dict[int, float] = {}
+        self._first_look: dict[int, float] = {}
+
+    def restore(self, lane: int, watermark: int) -> None:
+        """Set what Kafka says of a lane; a watermark never falls."""
+        self._reached[lane] = max(watermark, self._reached.get(lane, NO_TIME))
+
+    def advance(self, lane: int, latest: int, *, now: float) -> int:
+        """Note readings up to a time; return the lane's watermark."""
+        self.restore(lane, latest)
+        self._read_at[lane] = now
+        return self._reached[lane]
+
+    def of(self, lane: int) -> int:
+        """Return a lane's watermark."""
+        return self._reached.get(lane, NO_TIME)
+
+    def follow(self, lane: int, *, now: float) -> int | None:
+        """Return the watermark that an idle lane may take; None where there is none."""
+        silent_since = max(
+            self._first_look.setdefault(lane, now), self._read_at.get(lane, 0.0)
+        )
+        if now - silent_since < self._idle_seconds or not self._read_at:
+            return None
+        latest = max(self._read_at.values())
+        leaders = [
+            self._reached[other]
+            for other, read_at in self._read_at.items()
+            if other != lane and read_at >= latest - self._idle_seconds
+        ]
+        if not leaders or min(leaders) <= self.of(lane):
+            return None
+        self._reached[lane] = min(leaders)
+        return self._reached[lane]
