@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app import settings
+from deploy.local.stack import SERVERS, Stack
 from tests.servers import Servers
 
 
@@ -39,6 +40,19 @@ def kafka_server(servers) -> str:
 def cassandra_server(servers) -> str:
     """Return the address of a real Cassandra, `host:port`."""
     return servers.need("cassandra")
+
+
+@pytest.fixture
+def private_stack(tmp_path) -> Iterator[Stack]:
+    """Give a launcher of the test's own, for servers that it kills or freezes.
+
+    >>> private_stack.start("kafka"); private_stack.kill("kafka")  # doctest: +SKIP
+    """
+    stack = Stack(tmp_path / "stack", usual_ports=False)
+    yield stack
+    stack.stop(*SERVERS)
+    stack.close()
+    stack.wipe()
 
 
 @pytest.fixture

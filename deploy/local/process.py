@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,17 +36,16 @@ class Process:
     @property
     def alive(self) -> bool:
         """Whether it still runs; a number given to another process does not count."""
-        if self.child is not None and self.child.poll() is not None:
-            return False
+        if self.child is not None:
+            return self.child.poll() is None
         try:
             found = psutil.Process(self.pid)
             since = abs(found.create_time() - self.started)
-            return since < START_SECONDS_TOLERANCE and found.status() not in {
-                psutil.STATUS_ZOMBIE,
-                psutil.STATUS_DEAD,
-            }
+            # Its first thread may have ended while others still hold its ports.
+            ended = found.status() == psutil.STATUS_ZOMBIE and found.num_threads() <= 1
         except psutil.NoSuchProcess:
             return False
+        return since < START_SECONDS_TOLERANCE and not ended
 
     @property
     def exit_code(self) -> int | None:
@@ -59,10 +58,19 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
+    def pause(self) -> None:
+        """Freeze it, and return when no thread of it runs any more."""
+        self.signal(signal.SIGSTOP)
+        self._poll(lambda: not self.alive or self._is_frozen(), KILL_SECONDS_MAX)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self.signal(signal.SIGCONT)
+
     def stop(self, seconds_max: float) -> None:
         """End it in good order, or by force after a time."""
         self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)  # a paused one could not even end
+        self.resume()  # a frozen one could not even end
         if not self.wait(seconds_max):
             self.kill()
 
@@ -73,8 +81,19 @@ class Process:
 
     def wait(self, seconds_max: float) -> bool:
         """Wait for its end; False where it still runs after that."""
+        return self._poll(lambda: not self.alive, seconds_max)
+
+    def _is_frozen(self) -> bool:
+        """Whether each thread is in state T; they stop one after the other."""
+        with contextlib.suppress(FileNotFoundError):
+            states = Path(f"/proc/{self.pid}/task").glob("*/stat")
+            return all(b") T " in state.read_bytes() for state in states)
+        return False  # a thread ended while we looked
+
+    @staticmethod
+    def _poll(condition: Callable[[], bool], seconds_max: float) -> bool:
         deadline = time.monotonic() + seconds_max
-        while self.alive:
+        while not condition():
             if time.monotonic() > deadline:
                 return False
             time.sleep(POLL_SECONDS)

@@ -7,7 +7,6 @@
 """
 
 import shutil
-import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -123,11 +122,11 @@ class Stack:
 
     def pause(self, name: str) -> None:
         """Freeze a server: its connections stay, it answers nothing (SIGSTOP)."""
-        self.process(name).signal(signal.SIGSTOP)
+        self.process(name).pause()
 
     def resume(self, name: str) -> None:
         """Let a frozen server go on (SIGCONT)."""
-        self.process(name).signal(signal.SIGCONT)
+        self.process(name).resume()
 
     # Facts ----------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ async def test_server_killed_and_started_again_has_its_port_and_its_data(stack):
 
 def test_frozen_server_answers_nothing_until_it_is_resumed(stack):
     stack.start("nats")
-    page = stack.addresses["nats_monitor"] + "/healthz"
+    page = stack.addresses["nats_monitor"] + "/varz"
     stack.pause("nats")
     with pytest.raises(requests.Timeout):
         requests.get(page, timeout=0.5)
