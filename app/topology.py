@@ -65,6 +65,11 @@ class Topology:
         return self.subject
 
     @property
+    def simulator_bucket(self) -> str:
+        """NATS bucket in which simulators keep how far simulated time has come."""
+        return f"{self.settings.namespace}_simulator"
+
+    @property
     def maxima_subject(self) -> str:
         """Subject of the fleet's maximum per epoch, going out."""
         return f"{self.settings.namespace}.voltage.extract.max"

@@ -41,6 +41,8 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"app.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        # Raw docstrings spell click's mark for unwrapped text, a backspace, as \b.
+        command.help = (command.help or "").replace("\\b\n", "\b\n")
         return command
 
     def format_commands(
