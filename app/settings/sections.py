@@ -216,6 +216,9 @@ class Archive(Section):
     retry_seconds_max: float = Field(
         10.0, gt=0, le=300, description="Longest pause between two tries of a write."
     )
+    stalled_seconds: float = Field(
+        120.0, ge=5, description="Lag without progress for this long makes /live fail."
+    )
     ttl_days_raw: int = Field(
         0, ge=0, le=7_300, description="Days that raw readings stay; 0: for ever."
     )

@@ -138,7 +138,8 @@ def _shapes(
         if column is None:
             continue
         if kind is Kind.TEXT:
-            column[:] = [_encoded(text) for text in column]
+            texts = [str(text).encode() for text in column.tolist()]
+            columns[name] = column = np.array(texts, object)
             variable[place] = np.array([len(text) for text in column[order]])
         elif name not in table.key and column.dtype.kind == "f":
             missing = np.isnan(column)
@@ -154,10 +155,6 @@ def _shapes(
         for place, value in zip(variable, values, strict=True):
             shape[place] = int(value)
         yield tuple(shape), np.flatnonzero(which.ravel() == number)
-
-
-def _encoded(text: Any) -> bytes:
-    return text if isinstance(text, bytes) else str(text).encode()
 
 
 @lru_cache(maxsize=256)

@@ -35,7 +35,7 @@ class Kind(Enum):
         self.dtype = dtype
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
     """A table that rows are upserted into.
 
