@@ -180,6 +180,7 @@ def run(stage: SmartMeter) -> None:
     stage.discover()
     stage.worker_init_post_autodiscover()
     worker = stage.Worker(loglevel=level, quiet=True, override_logging=False)
+    worker.spinner = None  # it writes terminal codes into logs
     worker.execute_from_commandline()
 
 

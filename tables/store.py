@@ -11,9 +11,9 @@ from faust.types import TP
 from app.errors import StateDiverged
 from tables.journal import Journal
 
-logger = logging.getLogger(__name__)
-
 __all__ = ["JournalStore"]
+
+logger = logging.getLogger(__name__)
 
 
 class JournalStore(Store):
@@ -92,3 +92,7 @@ class JournalStore(Store):
     def restore_backup(self, *args: Any, **options: Any) -> None:
         """Refuse: the journal is the copy."""
         raise NotImplementedError
+
+
+# mode would log each start and stop of a service under this module's name.
+JournalStore.logger = logging.getLogger("mode.smartmeter")

@@ -223,3 +223,7 @@ class JournaledTable(faust.Table, Generic[S]):
             logger.warning("Journal %s is not truncated: %r", place, error)
         finally:
             await admin.close()
+
+
+# mode would log each start and stop of a service under this module's name.
+JournaledTable.logger = logging.getLogger("mode.smartmeter")

@@ -36,9 +36,7 @@ class Oracle:
     windows: dict = field(default_factory=dict)
     late: list = field(default_factory=list)
 
-    def read(  # noqa: PLR0917 - a reading as it stands on the wire
-        self, watermark, timestamp, line, transformer, usagepoint, voltage
-    ):
+    def read(self, watermark, timestamp, line, transformer, usagepoint, voltage):
         """Take one reading, judged by the watermark that its lane had before."""
         start = timestamp // self.size * self.size
         if watermark is not None and start + self.size + self.grace <= watermark:

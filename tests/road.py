@@ -1,0 +1,165 @@
+"""The road as processes: bridge, workers, archive, each with a log and free ports."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import nats
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from app import settings, topics
+from app.topology import Topology
+from deploy.local import ports
+from deploy.local.process import Process, spawn, tail
+
+READY_SECONDS_MAX = 60
+
+
+class Road:
+    """Processes of one namespace; all end with the block."""
+
+    def __init__(self, environ: dict[str, str], folder: Path) -> None:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(settings.PREFIX)
+        }
+        self.environ = {**inherited, **environ}
+        self.settings = settings.load(environ)
+        self.topology = Topology(self.settings)
+        self.folder = folder
+        self.processes: dict[str, Process] = {}
+        self.ports: dict[str, int] = {}
+        self._free_ports = ports.free()
+
+    def __enter__(self):
+        asyncio.run(topics.ensure_topics(self.settings))
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes.values():
+            process.kill()
+
+    def start(self, name: str, command: str = "", **environ: str) -> None:
+        """Start `smartmeter COMMAND` under a name, or start it again."""
+        command = command or name.partition("-")[0]
+        port = self.ports.setdefault(name, next(self._free_ports))
+        variable = {
+            "bridge": "SMARTMETER_BRIDGE__PORT",
+            "worker": "SMARTMETER_WORKER__PORT",
+            "archive": "SMARTMETER_ARCHIVE__WEB_PORT",
+        }[command]
+        self.processes[name] = spawn(
+            [sys.executable, "-m", "app", command],
+            log=self.folder / f"{name}.log",
+            environ={**self.environ, variable: str(port), **environ},
+        )
+
+    def ready(self, *names: str) -> None:
+        """Wait until processes say that they are ready."""
+        for name in names:
+            self.wait_for(lambda name=name: self._is_ready(name), f"{name} to be ready")
+
+    def _is_ready(self, name: str) -> bool:
+        process = self.processes[name]
+        if not process.alive:
+            raise AssertionError(f"{name} ended: {self.log(name)}")
+        try:
+            return bool(self.get(name, "/ready"))
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def log(self, name: str) -> str:
+        return tail(self.folder / f"{name}.log", 30)
+
+    def get(self, name: str, path: str) -> str:
+        url = f"http://127.0.0.1:{self.ports[name]}{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.read().decode()
+
+    def json(self, name: str, path: str):
+        return json.loads(self.get(name, path))
+
+    def metric(self, name: str, metric: str) -> float:
+        """Return the sum of a metric's series."""
+        total = 0.0
+        for line in self.get(name, "/metrics").splitlines():
+            if line.startswith((metric + "{", metric + " ")):
+                total += float(line.rpartition(" ")[2])
+        return total
+
+    def wait_for(self, condition, what: str, seconds_max: float = READY_SECONDS_MAX):
+        """Poll until a condition holds; its value is returned."""
+        deadline = time.monotonic() + seconds_max
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"--- {n}\n{self.log(n)}" for n in self.processes)
+                raise AssertionError(f"waited {seconds_max} s for {what}\n{logs}")
+            time.sleep(0.1)
+
+    # Kafka and NATS, as anybody could use them --------------------------------------
+
+    def records(self, topic: str) -> list[tuple[int, int, dict]]:
+        """Return a topic's records as (partition, offset, fields), by partition."""
+        return asyncio.run(self._records(topic))
+
+    async def _records(self, topic: str):
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka.servers, enable_auto_commit=False
+        )
+        await consumer.start()
+        found = []
+        try:
+            await consumer.topics()
+            places = [
+                TopicPartition(topic, number)
+                for number in sorted(consumer.partitions_for_topic(topic) or ())
+            ]
+            consumer.assign(places)
+            ends = await consumer.end_offsets(places)
+            for place in places:
+                begin = await consumer.beginning_offsets([place])
+                consumer.seek(place, begin[place])
+            while any([await consumer.position(p) < ends[p] for p in places]):
+                batch = await consumer.getmany(timeout_ms=1_000)
+                for place, messages in batch.items():
+                    found += [
+                        (place.partition, m.offset, json.loads(m.value))
+                        for m in messages
+                    ]
+        finally:
+            await consumer.stop()
+        return sorted(found, key=lambda record: record[:2])
+
+    def publish(self, messages) -> None:
+        """Publish (subject behind the base, payload) in order, each acknowledged."""
+        asyncio.run(self.publish_async(messages))
+
+    async def publish_async(self, messages, pause_every=0, pause_seconds=0.0) -> None:
+        connection = await nats.connect(self.settings.nats.servers)
+        jetstream = connection.jetstream()
+        pending = []
+        for number, (subject, payload) in enumerate(messages, start=1):
+            pending.append(
+                asyncio.ensure_future(
+                    jetstream.publish(
+                        f"{self.topology.subject}.{subject}", payload, timeout=30
+                    )
+                )
+            )
+            if len(pending) >= 500:
+                await asyncio.gather(*pending)
+                pending.clear()
+            if pause_every and number % pause_every == 0:
+                await asyncio.sleep(pause_seconds)
+        await asyncio.gather(*pending)
+        await connection.close()
