@@ -42,9 +42,8 @@ class Watermarks:
 
     def follow(self, lane: int, *, now: float) -> int | None:
         """Return the watermark that an idle lane may take; None where there is none."""
-        silent_since = max(
-            self._first_look.setdefault(lane, now), self._read_at.get(lane, 0.0)
-        )
+        first_look = self._first_look.setdefault(lane, now)
+        silent_since = self._read_at.get(lane, first_look)
         if now - silent_since < self._idle_seconds or not self._read_at:
             return None
         latest = max(self._read_at.values())
