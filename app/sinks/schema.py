@@ -106,18 +106,23 @@ def _check_table(session: Session, keyspace: str, table: Table) -> None:
     )
     found = {row.column_name: (row.type, row.kind, row.position) for row in rows}
     for name, kind in table.columns.items():
-        place = ("regular", -1)
+        wanted = (kind.cql, "regular", -1)
         if name in table.partition:
-            place = ("partition_key", table.partition.index(name))
+            wanted = (kind.cql, "partition_key", table.partition.index(name))
         elif name in table.clustering:
-            place = ("clustering", table.clustering.index(name))
-        if found.get(name) != (kind.cql, *place):
-            type_, role, position = found.get(name, ("missing", "", 0))
+            wanted = (kind.cql, "clustering", table.clustering.index(name))
+        if found.get(name) != wanted:
             raise SchemaMismatch(
                 f"table {keyspace}.{table.name}: column {name} is "
-                f"{' '.join([type_, role, str(position)]).strip()}, "
-                f"not {kind.cql} {place[0]} {place[1]}"
+                f"{_in_words(found.get(name))}, not {_in_words(wanted)}"
             )
+
+
+def _in_words(column: tuple[str, str, int] | None) -> str:
+    if column is None:
+        return "missing"
+    cql, role, position = column
+    return cql if role == "regular" else f"{cql} ({role} {position})"
 
 
 def _replication(session: Session, keyspace: str) -> dict[str, str] | None:

@@ -9,7 +9,6 @@ from cassandra import (
     DriverException,
     InvalidRequest,
     RequestValidationException,
-    UnresolvableContactPoints,
     protocol,
 )
 from cassandra.auth import PlainTextAuthProvider
@@ -44,8 +43,25 @@ def connect(archive: Archive) -> Session:
         SinkUnavailable: No host answers.
         SettingsError: A host answers and refuses the user or the password.
     """
-    hosts = [host.strip() for host in archive.contact_points.split(",")]
-    password = archive.password.get_secret_value()
+    place = f"{archive.contact_points}, port {archive.port}"
+    cluster = None
+    try:
+        cluster = _cluster(archive)
+        return cluster.connect()
+    except (DriverException, NoHostAvailable, OSError) as error:
+        if cluster is not None:
+            cluster.shutdown()
+        if _is_about_credentials(error):
+            name = variable("archive", "username")
+            raise SettingsError(
+                f"{name}: Cassandra at {place} refuses this user or its password"
+            ) from None
+        raise SinkUnavailable(
+            f"no Cassandra answers at {place} ({summary(error)})"
+        ) from None
+
+
+def _cluster(archive: Archive) -> Cluster:
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(
             DCAwareRoundRobinPolicy(local_dc=archive.datacenter)
@@ -55,39 +71,27 @@ def connect(archive: Archive) -> Session:
         consistency_level=ConsistencyLevel.name_to_value[archive.consistency],
         request_timeout=archive.timeout_seconds,
     )
-    place = f"{archive.contact_points}, port {archive.port}"
-    cluster = None
-    try:
-        cluster = Cluster(
-            hosts,
-            port=archive.port,
-            auth_provider=PlainTextAuthProvider(archive.username, password)
-            if archive.username
-            else None,
-            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-            reconnection_policy=ExponentialReconnectionPolicy(
-                RECONNECT_SECONDS_MIN, RECONNECT_SECONDS_MAX
-            ),
-            connect_timeout=archive.timeout_seconds,
-            control_connection_timeout=archive.timeout_seconds,
-        )
-        return cluster.connect()
-    except NoHostAvailable as error:
-        if cluster is not None:
-            cluster.shutdown()
-        causes = error.errors.values() if isinstance(error.errors, dict) else []
-        if any(isinstance(cause, AuthenticationFailed) for cause in causes):
-            name = variable("archive", "username")
-            raise SettingsError(
-                f"{name}: Cassandra at {place} refuses this user or its password"
-            ) from None
-        raise SinkUnavailable(f"no Cassandra answers at {place}") from None
-    except (DriverException, UnresolvableContactPoints, OSError) as error:
-        if cluster is not None:
-            cluster.shutdown()
-        raise SinkUnavailable(
-            f"no Cassandra answers at {place}: {summary(error)}"
-        ) from None
+    credentials = None
+    if archive.username:
+        password = archive.password.get_secret_value()
+        credentials = PlainTextAuthProvider(archive.username, password)
+    return Cluster(
+        [host.strip() for host in archive.contact_points.split(",")],
+        port=archive.port,
+        auth_provider=credentials,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        reconnection_policy=ExponentialReconnectionPolicy(
+            RECONNECT_SECONDS_MIN, RECONNECT_SECONDS_MAX
+        ),
+        connect_timeout=archive.timeout_seconds,
+        control_connection_timeout=archive.timeout_seconds,
+    )
+
+
+def _is_about_credentials(error: BaseException) -> bool:
+    causes = getattr(error, "errors", None)
+    found = [error, *causes.values()] if isinstance(causes, dict) else [error]
+    return any(isinstance(cause, AuthenticationFailed) for cause in found)
 
 
 def close(session: Session) -> None:
