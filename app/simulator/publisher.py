@@ -77,6 +77,7 @@ class Publisher:
         self._identity = secrets.token_hex(6)  # no other run has these message ids
         self._inbox = f"{connection.new_inbox()}."
         self._trouble = "not connected yet"
+        self._is_accepted = False  # in trouble: the oldest message was stored again
         self._moved = asyncio.Event()  # there may be room now, or a reason to stop
         self._wake = asyncio.Event()  # the caretaker has something to do
         self._stopping = False
@@ -187,8 +188,9 @@ class Publisher:
             self.tally.weather += 1
         if len(self._in_flight) <= self._in_flight_low:
             self._moved.set()
-            if self._trouble and not self._in_flight:
-                self._wake.set()
+        if self._trouble and not (self._in_flight and self._is_accepted):
+            self._is_accepted = True
+            self._wake.set()
 
     def _refused(self, number: int, answer: Msg) -> None:
         if number not in self._in_flight:
@@ -208,6 +210,7 @@ class Publisher:
         if not self._trouble:
             log.warning("Publishing waits: %s.", what)
         self._trouble = what
+        self._is_accepted = False
 
     async def _take_care(self) -> None:
         """Find what is overdue; in trouble, send what is in flight again, in order."""
@@ -257,7 +260,14 @@ class Publisher:
             self._begin_trouble(f"{overdue} messages were not acknowledged in time")
 
     async def _send_again(self) -> None:
-        for sent, (number, message) in enumerate(list(self._in_flight.items())):
+        """Try the oldest message alone; once it is accepted, send all the others.
+
+        All at once could be refused at first and accepted from the middle on.
+        """
+        waiting = list(self._in_flight.items())
+        for sent, (number, message) in enumerate(
+            waiting if self._is_accepted else waiting[:1]
+        ):
             if not sent % YIELD_MESSAGES:
                 await asyncio.sleep(0)
             if number in self._in_flight:
