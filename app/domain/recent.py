@@ -67,9 +67,10 @@ class RecentWindows:
             self._parts[start] = [merged]
         return merged
 
-    def maximum(self, start: int) -> float:
+    def maximum(self, start: int) -> np.float32:
         """Return the largest voltage of a start that is known, volts."""
-        return float(max(part.maximum.max() for part in self._parts[start]))
+        maxima = [part.maximum.max() for part in self._parts[start]]
+        return np.float32(max(maxima))
 
     def _evict(self) -> bool:
         evicted = False

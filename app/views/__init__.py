@@ -1,1 +1,17 @@
-"""To come."""
+"""The web view of a live worker: HTML for people, the same as JSON, and its health.
+
+live.py          the Faust side: what this worker knows, and the place of the site
+site.py          the site: routes, headers, services that run beside it
+worker.py        a worker as the views see it
+selection.py     which windows to show, chosen from big states without copying them
+presentation.py  rows as JSON and CSV, with units in the names
+overview.py      this worker's figures, and all workers' merged
+cluster.py       asks the workers that own the other lanes
+sampling.py      rates, lag and progress, once a second
+backfill.py      windows that closed before this worker had the lane, from Kafka
+pages.py, api.py, health.py    what is served
+templates/, static/            what a browser gets; nothing of it comes from elsewhere
+
+Views only read. A state belongs to the event loop, so it is read and copied without
+an await in between; what costs more than a few milliseconds runs in a thread.
+"""

@@ -1,0 +1,76 @@
+"""The Faust side of the views: what this worker knows, and the place of the site.
+
+Faust finds this module by its name in app/worker.py. Faust's web server starts before
+its consumer, so that /live and /ready answer during recovery.
+"""
+
+from collections.abc import Mapping
+
+from app.metrics.live import register_lanes
+from app.views.kafka import Observer
+from app.views.site import mount
+from app.views.worker import Phase, Worker
+from app.worker import app
+from tables.maxima import LaneState, maxima
+
+__all__ = ["worker"]
+
+topology = app.topology
+
+
+def url() -> str:
+    """Return where other workers reach this one."""
+    return str(app.conf.canonical_url).rstrip("/")
+
+
+def owners() -> Mapping[str, list[int]]:
+    """Return the lanes of each worker, as the group's leader gave them out."""
+    journal = topology.windows_journal.name
+    return {
+        str(member).rstrip("/"): sorted(topics.get(journal, ()))
+        for member, topics in app.router.tables_metadata().items()
+    }
+
+
+def phase() -> Phase:
+    """Return what Faust is busy with."""
+    if app.in_recovery:
+        return Phase.RECOVERING
+    if app.rebalancing:
+        return Phase.REBALANCING
+    # A worker without lanes, too, is told so, and is ready from then on.
+    return Phase.RUNNING if app.tables.actives_ready else Phase.STARTING
+
+
+def replayed() -> int:
+    """Return a number that grows with each journal record read back."""
+    return sum(
+        journal.offset + 1
+        for table in app.tables.values()
+        for journal in table.data.journals.values()
+    )
+
+
+def states() -> Mapping[int, LaneState]:
+    """Return the lanes that are here and complete."""
+    return maxima.states
+
+
+def offset(lane: int) -> int:
+    """Return the last offset of the readings that a lane's state includes."""
+    return maxima.offset(lane, topology.readings)
+
+
+observer = Observer(topology)
+worker = Worker(
+    settings=app.smartmeter,
+    url=url,
+    owners=owners,
+    states=states,
+    offset=offset,
+    phase=phase,
+    replayed=replayed,
+    end_offsets=observer.end_offsets,
+    last_windows=observer.last_windows,
+)
+register_lanes(mount(app.web.web_app, worker, observer.running).figures)

@@ -1,0 +1,78 @@
+"""The HTML of the views: shells that their scripts fill from the JSON."""
+
+from typing import Any
+
+import jinja2
+from aiohttp import web
+
+from app.domain.readings import lane_of
+from app.views.worker import Worker
+
+__all__ = ["Pages"]
+
+
+class Pages:
+    """Handlers of the pages for people."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("app.views"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    @property
+    def routes(self) -> list[web.RouteDef]:
+        """Every path of the pages."""
+        return [
+            web.get("/", self.overview),
+            web.get("/transformers", self.transformers),
+            web.get(
+                r"/transformers/{line:\d{1,10}}/{transformer:\d{1,10}}",
+                self.transformer,
+            ),
+        ]
+
+    async def overview(self, _: web.Request) -> web.Response:
+        """Show what is happening in the whole cluster."""
+        lanes = self._worker.settings.kafka.lanes
+        return self.render("overview.html", page="overview", lanes=lanes)
+
+    async def transformers(self, _: web.Request) -> web.Response:
+        """Show the windows of all transformers."""
+        return self.render("transformers.html", page="transformers")
+
+    async def transformer(self, request: web.Request) -> web.Response:
+        """Show the windows of one transformer."""
+        line, transformer = (
+            int(request.match_info[name]) for name in ("line", "transformer")
+        )
+        return self.render(
+            "transformer.html",
+            page="transformers",
+            line=line,
+            transformer=transformer,
+            lane=lane_of(line, transformer, self._worker.settings.kafka.lanes),
+        )
+
+    def error(self, status: int, title: str, detail: str) -> web.Response:
+        """Show what went wrong."""
+        return self.render(
+            "error.html", status=status, page="", title=title, detail=detail
+        )
+
+    def render(
+        self, template: str, *, status: int = 200, **context: Any
+    ) -> web.Response:
+        """Return a page of the site."""
+        settings = self._worker.settings
+        html = self._templates.get_template(template).render(
+            namespace=settings.namespace,
+            worker_url=self._worker.url(),
+            windows=settings.windows,
+            **context,
+        )
+        return web.Response(text=html, status=status, content_type="text/html")

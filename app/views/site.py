@@ -1,0 +1,116 @@
+"""The site: what is served where, under which headers, and what runs beside it."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from importlib import resources
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from app.views.api import Api
+from app.views.backfill import Backfill
+from app.views.background import repeating
+from app.views.cluster import Cluster
+from app.views.health import Health
+from app.views.pages import Pages
+from app.views.presentation import encode
+from app.views.sampling import Sampler
+from app.views.worker import Worker
+
+__all__ = ["mount"]
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def mount(
+    application: web.Application,
+    worker: Worker,
+    *connections: Callable[[], AbstractAsyncContextManager[None]],
+) -> Sampler:
+    """Add the site to an application; return what samples its figures.
+
+    connections are open while the site is served.
+    """
+    sampler = Sampler(worker)
+    cluster = Cluster(worker, sampler)
+    backfill = Backfill(worker)
+    pages = Pages(worker)
+
+    async def beside(_: web.Application) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for connection in (cluster.running, *connections):
+                await stack.enter_async_context(connection())
+            await stack.enter_async_context(repeating("Sampling", sampler.step))
+            await stack.enter_async_context(repeating("Backfill", backfill.step))
+            yield
+
+    application.cleanup_ctx.append(beside)
+    application.middlewares.append(_errors(pages))
+    application.on_response_prepare.append(_add_headers)
+    application.router.add_routes(
+        [
+            *pages.routes,
+            *Api(worker, cluster).routes,
+            *Health(worker, sampler).routes,
+            web.static("/static", _static()),
+        ]
+    )
+    return sampler
+
+
+def _static() -> Path:
+    return Path(str(resources.files("app.views"))) / "static"
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+    # Files are asked for again each time, and answered with 304 when they are the same.
+    is_file = request.path.startswith("/static/")
+    response.headers["Cache-Control"] = "no-cache" if is_file else "no-store"
+
+
+def _errors(pages: Pages) -> Middleware:
+    """Return a middleware that shows every error in the site's own words."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            detail = error.text or error.reason
+            return _answer(request, pages, error.status, error.reason, detail)
+        except Exception:
+            logger.exception("%s %s failed.", request.method, request.path)
+            detail = (
+                "This is a fault of the worker, not of your request; its log has it."
+            )
+            return _answer(request, pages, 500, "Internal error", detail)
+
+    return middleware
+
+
+def _answer(
+    request: web.Request, pages: Pages, status: int, title: str, detail: str
+) -> web.Response:
+    if request.path.startswith("/api/"):
+        body = encode({"status": status, "error": detail})
+        return web.Response(body=body, status=status, content_type="application/json")
+    return pages.error(status, title, detail)

@@ -1,0 +1,71 @@
+"""A worker as the views see it: callables, so that a test can be one."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from app.domain.standards import Profile, profile
+from app.domain.windows import WindowRows
+from app.settings import Settings
+from tables.maxima import LaneState
+
+__all__ = ["LastWindows", "Phase", "Worker"]
+
+LastWindows = Callable[[int], AsyncGenerator[WindowRows, None]]
+"""Yields a lane's published windows record by record, the newest first."""
+
+
+class Phase(StrEnum):
+    """What a worker is busy with."""
+
+    STARTING = (
+        "starting"  # it has not been given lanes yet, or the news that it has none
+    )
+    REBALANCING = "rebalancing"  # lanes change hands
+    RECOVERING = "recovering"  # it reads its lanes' journals
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """What is known of this worker and its neighbours.
+
+    url is where the others reach it; owners says which worker has which lanes, this
+    one included; states holds the lanes that are here and complete; offset returns the
+    last offset of the readings that a lane's state includes; replayed grows while a
+    recovery makes progress; end_offsets asks Kafka for the end of lanes' readings.
+    """
+
+    settings: Settings
+    url: Callable[[], str]
+    owners: Callable[[], Mapping[str, list[int]]]
+    states: Callable[[], Mapping[int, LaneState]]
+    offset: Callable[[int], int]
+    phase: Callable[[], Phase]
+    replayed: Callable[[], int]
+    end_offsets: Callable[[list[int]], Awaitable[Mapping[int, int]]]
+    last_windows: LastWindows
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The voltage standard by which windows are judged."""
+        volts = self.settings.windows.threshold_volts
+        return profile("seed", threshold_volts=volts)
+
+    @property
+    def lanes(self) -> list[int]:
+        """The lanes that the group has given to this worker."""
+        return self.owners().get(self.url(), [])
+
+    @property
+    def trouble(self) -> str:
+        """Why this worker cannot answer for its lanes now, in one line; empty: it can.
+
+        A worker without lanes is well: it waits for another one to fail.
+        """
+        phase = self.phase()
+        if phase is not Phase.RUNNING:
+            return str(phase)
+        missing = sorted(set(self.lanes) - set(self.states()))
+        return f"lanes {missing} are not ready" if missing else ""

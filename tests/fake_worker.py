@@ -1,0 +1,141 @@
+"""A worker for the views without Kafka: its lanes hold windows that a test made up."""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import numpy as np
+
+from app import settings
+from app.domain.readings import lane_of
+from app.domain.windows import Delta, WindowRows, pack_keys
+from app.views.worker import Phase, Worker
+from tables.maxima import LaneState, rules_of
+
+FIRST_START = 1_479_513_600  # 2016-11-19T00:00:00Z
+
+
+class FakeWorker:
+    """State of a worker that a test can change; `worker` is how the views see it."""
+
+    def __init__(
+        self,
+        *,
+        url: str = "http://127.0.0.1:6066",
+        owned: range | list[int] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.settings = settings.load(environ or {})
+        self.url = url
+        owned = range(self.settings.kafka.lanes) if owned is None else owned
+        rules = rules_of(self.settings.windows)
+        self.states = {lane: LaneState(rules) for lane in owned}
+        self.owners = {url: list(owned)}
+        self.offsets = dict.fromkeys(owned, 99)
+        self.ends = dict.fromkeys(owned, 100)
+        self.phase = Phase.RUNNING
+        self.replayed = 0
+        self.published: dict[int, list[WindowRows]] = {}
+        self.failures: list[Exception] = []
+
+    @property
+    def worker(self) -> Worker:
+        return Worker(
+            settings=self.settings,
+            url=lambda: self.url,
+            owners=lambda: self.owners,
+            states=lambda: self.states,
+            offset=self.offsets.__getitem__,
+            phase=lambda: self.phase,
+            replayed=lambda: self.replayed,
+            end_offsets=self._end_offsets,
+            last_windows=self._last_windows,
+        )
+
+    async def _end_offsets(self, lanes: list[int]) -> Mapping[int, int]:
+        if self.failures:
+            raise self.failures[0]
+        return {lane: self.ends[lane] for lane in lanes}
+
+    async def _last_windows(self, lane: int) -> AsyncGenerator[WindowRows, None]:
+        if self.failures:
+            raise self.failures[0]
+        for rows in reversed(self.published.get(lane, [])):
+            yield rows
+
+    def add(self, lane: int, rows: WindowRows, *, watermark: int) -> None:
+        """Add windows to a lane, and let its time reach a watermark."""
+        state = self.states[lane]
+        state.apply(
+            Delta(
+                sequence=state.sequence + len(rows),
+                watermark=watermark,
+                counted=int(rows.count.sum()),
+                late=0,
+                rows=rows,
+            )
+        )
+
+    def fill(
+        self, *, transformers: int, starts: int, seed: int = 1, lines: int = 3
+    ) -> None:
+        """Give every lane windows of some transformers, from FIRST_START on."""
+        random = np.random.default_rng(seed)
+        size = self.settings.windows.size_seconds
+        keys = [
+            (11 + number % lines, 1 + number // lines) for number in range(transformers)
+        ]
+        for lane in self.states:
+            mine = [pair for pair in keys if lane_of(*pair, self.lanes) == lane]
+            for number in range(starts):
+                start = FIRST_START + number * size
+                self.add(
+                    lane, some_windows(random, mine, start), watermark=start + size // 2
+                )
+
+    @property
+    def lanes(self) -> int:
+        return self.settings.kafka.lanes
+
+
+def windows_of(start: int, *rows: tuple[Any, ...]) -> WindowRows:
+    """Windows of a start, from (line, transformer, count, min, mean, max, at, over)."""
+    rows = tuple(sorted(rows))
+    columns = zip(*rows, strict=True) if rows else ((),) * 8
+    line, transformer, count, minimum, mean, maximum, point, over = columns
+    counts = np.array(count, np.int64)
+    return WindowRows(
+        start=np.full(len(rows), start, np.int64),
+        key=pack_keys(np.array(line, np.int32), np.array(transformer, np.int32)),
+        count=counts,
+        minimum=np.array(minimum, np.float32),
+        maximum=np.array(maximum, np.float32),
+        total=np.rint(np.array(mean) * counts * 1e6).astype(np.int64),
+        usagepoint=np.array(point, np.int32),
+        over=np.array(over, np.int64),
+    )
+
+
+def some_windows(
+    random: np.random.Generator, pairs: list[tuple[int, int]], start: int
+) -> WindowRows:
+    """Windows of a start that look like a day's: higher at noon, with some noise."""
+    hour = start % 86_400 / 3_600
+    level = 114.2 + 2.0 * np.sin((hour - 8) / 24 * 2 * np.pi)
+    rows = []
+    for line, transformer in pairs:
+        low, middle, high = np.sort(level + random.normal(0, 0.55, 3))
+        count = int(random.integers(40, 75))
+        over = int(count * max(0.0, high - 116.0) / 3)
+        rows.append(
+            (
+                line,
+                transformer,
+                count,
+                low,
+                middle,
+                high,
+                int(random.integers(1, 72)),
+                over,
+            )
+        )
+    return windows_of(start, *rows)
