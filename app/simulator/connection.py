@@ -32,6 +32,35 @@ ANSWER_SECONDS_MAX = 5.0
 Callback = Callable[[], None]
 
 
+class _Link:
+    """What the client tells, and when it tries a server again."""
+
+    def __init__(self, on_lost: Callback, on_restored: Callback) -> None:
+        self._on_lost = on_lost
+        self._on_restored = on_restored
+        self._attempts = 0
+        self.is_closing = False
+        self.last_error: Exception | None = None
+
+    async def lost(self) -> None:
+        if not self.is_closing:
+            self._on_lost()
+
+    async def restored(self) -> None:
+        self._attempts = 0
+        self._on_restored()
+
+    async def failed(self, error: Exception) -> None:
+        self.last_error = error
+
+    def next_server(self, servers: list[Server], _: object) -> tuple[Server, float]:
+        """Return a server and a delay: longer each time, and never in step."""
+        delay = min(BACKOFF_SECONDS_MIN * 2**self._attempts, BACKOFF_SECONDS_MAX)
+        self._attempts = min(self._attempts + 1, 16)
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 spreads simulators, no secret
+        return random.choice(servers), delay * jitter  # noqa: S311 likewise
+
+
 @asynccontextmanager
 async def connected(
     connection: Client,
@@ -46,31 +75,7 @@ async def connected(
     Raises:
         StreamUnavailable: No server answered within wait_seconds.
     """
-    attempts = 0
-    last_error: Exception | None = None
-    closing = False
-
-    async def lost() -> None:
-        if not closing:
-            on_lost()
-
-    async def restored() -> None:
-        nonlocal attempts
-        attempts = 0
-        on_restored()
-
-    async def trouble(error: Exception) -> None:
-        nonlocal last_error
-        last_error = error
-        log.debug("NATS: %r", error)
-
-    def next_server(servers: list[Server], _: object) -> tuple[Server, float]:
-        nonlocal attempts
-        delay = min(BACKOFF_SECONDS_MIN * 2**attempts, BACKOFF_SECONDS_MAX)
-        attempts = min(attempts + 1, 16)
-        # Jitter, so that simulators do not all come back in the same instant.
-        return random.choice(servers), delay * random.uniform(0.5, 1.0)  # noqa: S311
-
+    link = _Link(on_lost, on_restored)
     try:
         async with asyncio.timeout(wait_seconds):
             await connection.connect(
@@ -79,21 +84,21 @@ async def connected(
                 connect_timeout=max(1, round(settings.nats.connect_timeout_seconds)),
                 reconnect_time_wait=1,
                 max_reconnect_attempts=-1,
-                reconnect_to_server_handler=next_server,
+                reconnect_to_server_handler=link.next_server,
                 pending_size=PENDING_BYTES_MAX,
-                disconnected_cb=lost,
-                reconnected_cb=restored,
-                error_cb=trouble,
+                disconnected_cb=link.lost,
+                reconnected_cb=link.restored,
+                error_cb=link.failed,
             )
     except (TimeoutError, OSError, nats.errors.Error) as error:
         raise StreamUnavailable(
             f"no NATS server took the connection within {wait_seconds:g} s "
-            f"({last_error or error}); see SMARTMETER_NATS__SERVERS"
+            f"({link.last_error or error}); see SMARTMETER_NATS__SERVERS"
         ) from None
     try:
         yield
     finally:
-        closing = True
+        link.is_closing = True
         with suppress(nats.errors.Error):
             await connection.close()
 
