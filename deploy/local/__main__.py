@@ -6,10 +6,12 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 from rich.console import Console
 
+from app.errors import SettingsError
 from deploy.local import status as status_page
 from deploy.local.errors import LauncherError
 from deploy.local.process import ROOT
@@ -72,6 +74,47 @@ def status(folder: Path) -> None:
     status_page.show(Stack(folder), Console())
 
 
+@cli.command()
+@FOLDER
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop after so many seconds of readings; otherwise with Ctrl-C.",
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Readings per second.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Live ones."
+)
+@click.option("--fresh", is_flag=True, help="Remove all data of the folder first.")
+@click.option(
+    "--source",
+    type=click.Choice(["generated", "household"]),
+    default="generated",
+    show_default=True,
+    help="Where voltages come from: formulas, or a household's measured minutes.",
+)
+def run(folder: Path, **options: Any) -> None:
+    """Run everything, meters included, and print a summary as JSON at the end.
+
+    Servers that run already (`up`) are used, and left running. Ctrl-C ends the
+    readings, waits until all are accounted for, and stops what was started; a second
+    Ctrl-C does not wait.
+
+    Example:
+        python -m deploy.local run --for 60 --fresh | tail -1 | jq
+    """
+    from deploy.local import run as whole
+
+    whole.run(Stack(folder, report=say), whole.Options(**options), say)
+
+
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Treat a request to end like Ctrl-C, so that everything is stopped."""
     del number, frame
@@ -86,6 +129,9 @@ def main() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         cli(prog_name="python -m deploy.local", standalone_mode=False)
+    except SettingsError as error:
+        say(f"deploy.local: {error}")
+        sys.exit(error.exit_code)
     except (LauncherError, OSError) as error:  # OSError: the disk, or a permission
         say(f"deploy.local: {error}")
         sys.exit(1)

@@ -56,10 +56,10 @@ class Ledger:
         part.replace(self.path)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other launchers out of the folder meanwhile."""
+    def held(self, what: str = "servers") -> Iterator[None]:
+        """Keep other launchers out of the folder meanwhile, or of one kind of work."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with (self.path.parent / "lock").open("w") as opened:
+        with (self.path.parent / what).with_suffix(".lock").open("w") as opened:
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

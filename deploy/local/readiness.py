@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy.local.errors import LauncherError
 from deploy.local.process import Process, tail
 
-__all__ = ["failure", "wait_until_ready"]
+__all__ = ["ended", "failure", "wait_until_ready"]
 
 READY_SECONDS_MAX = 180.0
 PAUSE_SECONDS = 0.2
@@ -40,10 +40,7 @@ def wait_until_ready(
     deadline = time.monotonic() + READY_SECONDS_MAX
     while not given_up.is_set():
         if not process.alive:
-            code = process.exit_code
-            raise failure(
-                name, f"has ended (exit code {code}) instead of starting", log
-            )
+            raise failure(name, f"{ended(process)} instead of starting", log)
         try:
             probe()
         except Exception as error:
@@ -54,6 +51,12 @@ def wait_until_ready(
         else:
             return
     raise LauncherError(f"{name}: given up while starting")
+
+
+def ended(process: Process) -> str:
+    """Say that a process has ended, and how where that is known."""
+    code = process.exit_code
+    return "has ended" if code is None else f"has ended (exit code {code})"
 
 
 def failure(name: str, what: str, log: Path) -> LauncherError:

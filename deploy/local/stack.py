@@ -46,7 +46,7 @@ class Stack:
         self.ledger = Ledger(self.folder)
         self._usual_ports = usual_ports
         self._report = report
-        self._guard = Guard()
+        self.guard = Guard()
         self._children: dict[str, Process] = {}
         self._writing = threading.Lock()
 
@@ -101,11 +101,11 @@ class Stack:
 
     def release(self) -> None:
         """Let the servers run on after this process's end."""
-        self._guard.release()
+        self.guard.release()
 
     def close(self) -> None:
         """End what this object started and still runs."""
-        self._guard.close()
+        self.guard.close()
 
     def wipe(self) -> None:
         """Remove the data and logs of all servers, none of which may run."""
@@ -206,7 +206,7 @@ class Stack:
         with self._writing:
             process = spawn(argv, log=self.log(server.name))
             self._children[server.name] = process
-            self._guard.watch(process)
+            self.guard.watch(process)
             entry = Entry(pid=process.pid, started=process.started, ports=its_ports)
             self.ledger.write(server.name, entry)
         self._report(f"{server.name}: starting (process {process.pid})")

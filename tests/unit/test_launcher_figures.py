@@ -1,0 +1,165 @@
+"""The reckoning of a run, from the metrics that processes show."""
+
+import math
+
+import pytest
+
+from deploy.local import figures, reckoning, screen
+from deploy.local.errors import LauncherError
+from deploy.local.figures import Figures, Reading
+from deploy.local.reckoning import Reckoning
+
+LANES = 2
+
+
+def a_reading(*, lag=0.0, complete=True, lanes=LANES, accuracy=None, **counts):
+    return Reading(
+        figures=Figures(**counts),
+        lag={"bridge": 0.0, "live": lag, "archive": 0.0},
+        lanes=lanes,
+        accuracy=accuracy,
+        complete=complete,
+    )
+
+
+class Script:
+    """Answers one reading after the other, and the last one for ever."""
+
+    def __init__(self, *readings):
+        self.readings = list(readings)
+
+    def read(self):
+        return self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch):
+    """Time that passes only while somebody sleeps."""
+    now = [0.0]
+
+    def sleep(seconds):
+        now[0] += seconds
+
+    monkeypatch.setattr(reckoning.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(reckoning.time, "sleep", sleep)
+    return now
+
+
+def alive():
+    pass
+
+
+def test_samples_of_all_processes_are_summed():
+    reading = figures._reading(
+        [
+            ("smartmeter_simulator_readings_published_total", {"slot": "1"}, 70.0),
+            ("smartmeter_simulator_readings_published_total", {"slot": "2"}, 30.0),
+            ("smartmeter_bridge_readings_total", {"lane": "0"}, 97.0),
+            ("smartmeter_bridge_dead_letters_total", {"reason": "json"}, 2.0),
+            ("smartmeter_bridge_dead_letters_total", {"reason": "empty"}, 1.0),
+            ("smartmeter_live_readings_counted", {"partition": "0"}, 90.0),
+            ("smartmeter_live_readings_late", {"partition": "1"}, 7.0),
+            ("smartmeter_live_lag_frames", {"partition": "0"}, 3.0),
+            ("smartmeter_live_lag_frames", {"partition": "1"}, 4.0),
+            ("smartmeter_archive_rows_total", {"table": "raw_data"}, 97.0),
+            ("smartmeter_archive_rows_total", {"table": "max_voltage"}, 5.0),
+            ("smartmeter_forecast_accuracy_ratio", {"partition": "0"}, 0.5),
+            ("smartmeter_forecast_accuracy_ratio", {"partition": "1"}, math.nan),
+            ("python_info", {}, 1.0),
+        ],
+        complete=True,
+    )
+    assert (
+        Figures(
+            published=100,
+            bridged=97,
+            dead_letters=3,
+            counted=90,
+            late=7,
+            raw_data=97,
+            max_voltage=5,
+        )
+        == reading.figures
+    )
+    assert "" == reading.figures.off
+    assert (7.0, 2, 0.5) == (reading.lag["live"], reading.lanes, reading.accuracy)
+
+
+@pytest.mark.parametrize(
+    ("reading", "expected"),
+    [
+        (a_reading(), True),
+        (a_reading(lag=1.0), False),
+        (a_reading(lag=math.nan), False),
+        (a_reading(lanes=LANES - 1), False),
+        (a_reading(complete=False), False),
+    ],
+)
+def test_caught_up_means_known_and_nothing_left(reading, expected):
+    assert expected == reading.caught_up(LANES)
+
+
+def test_rows_that_are_missing_in_cassandra_are_said():
+    found = Figures(published=5, bridged=5, counted=5, raw_data=3)
+    assert "5 bridged, but 3 rows in raw_data" == found.off
+
+
+def test_figures_are_those_of_this_run():
+    script = Script(a_reading(counted=10, bridged=10))
+    counting = Reckoning(script, lanes=LANES)
+    counting.begin(alive)
+    script.readings = [a_reading(counted=14, bridged=15)]
+
+    assert Figures(counted=4, bridged=5) == counting.read().figures
+
+
+def test_end_waits_until_all_that_was_published_has_arrived():
+    script = Script(
+        a_reading(counted=1, lag=1.0),
+        a_reading(counted=3, bridged=4, raw_data=2),
+        a_reading(counted=4, bridged=4, raw_data=4),
+    )
+    last = Reckoning(script, lanes=LANES).end(4, alive)
+    assert last.complete
+    assert Figures(published=4, counted=4, bridged=4, raw_data=4) == last.figures
+
+
+def test_end_gives_up_when_nothing_moves_and_says_what_is_missing(clock):
+    script = Script(a_reading(counted=3, bridged=3, raw_data=3))
+    last = Reckoning(script, lanes=LANES).end(4, alive)
+    assert not last.complete
+    assert "4 published, but 3 counted" in last.figures.off
+    assert clock[0] < reckoning.SETTLE_SECONDS_MAX
+
+
+def test_end_gives_up_also_while_figures_move_for_ever(clock):
+    class Endless:
+        def read(self):
+            return a_reading(counted=int(clock[0] * 10), lag=1.0)
+
+    last = Reckoning(Endless(), lanes=LANES).end(4, alive)
+    assert not last.complete
+
+
+def test_beginning_that_never_comes_to_rest_advises_fresh_data():
+    script = Script(a_reading(counted=3, lag=5.0))
+    with pytest.raises(LauncherError, match="run --fresh"):
+        Reckoning(script, lanes=LANES).begin(alive)
+
+
+def test_process_that_ends_meanwhile_ends_the_wait():
+    def dead():
+        raise LauncherError("bridge has ended")
+
+    with pytest.raises(LauncherError, match="bridge has ended"):
+        Reckoning(Script(a_reading()), lanes=LANES).end(1, dead)
+
+
+def test_line_tells_everything_of_a_moment():
+    reading = a_reading(
+        published=1_234, counted=1_200, dead_letters=3, lag=math.nan, windows_closed=9
+    )
+    line = screen.line(reading, 35.2, 499.6)
+    assert line.startswith("  35 s  published 1,234 (500/s)")
+    for part in ("counted 1,200", "dead letters 3", "windows closed 9", "lag 0/?/0"):
+        assert part in line
