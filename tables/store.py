@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from aiokafka.errors import IllegalStateError
 from faust.stores.base import Store
 from faust.types import TP
 
@@ -75,12 +76,26 @@ class JournalStore(Store):
             for number in partitions
             for topic in self.table.sources
         }
-        # False means that another rebalance has begun: its recovery will be here soon.
-        if not places or await self.app.consumer._commit(places):  # noqa: SLF001 - no public way
+        if await self._seek(places):
             self.ready = partitions
+            self.settled.clear()
             here = sorted(partitions)
             logger.info("%s: partitions %s are ready.", self.table_name, here)
-            self.settled.clear()
+
+    async def _seek(self, places: dict[TP, int]) -> bool:
+        """Set the group's offsets and the fetcher's; False: lanes change hands again.
+
+        Faust would let the fetcher go on from where Kafka had put it, and seek after
+        that: what came in between would stand before what must come first.
+        """
+        consumer = self.app.consumer
+        try:
+            if not await consumer._commit(places):  # noqa: SLF001 - no public way
+                return False
+            await consumer.seek_wait(places)
+        except IllegalStateError:
+            return False
+        return True
 
     def reset_state(self) -> None:
         """Forget nothing: journals are kept apart by term and owner."""
