@@ -11,6 +11,7 @@ SmartMeterError
     ├── SchemaMismatch     the keyspace is missing or has another version
     ├── StreamUnavailable  the JetStream stream is missing, or takes nothing
     └── StateDiverged      what was to be durable is not: stop before acknowledging
+        └── RejectedState  a checkpoint of models is malformed or not finite
 """
 
 from enum import StrEnum
@@ -21,6 +22,7 @@ __all__ = [
     "RejectedMessage",
     "RejectedQuery",
     "RejectedRow",
+    "RejectedState",
     "SchemaMismatch",
     "SettingsError",
     "SinkUnavailable",
@@ -108,3 +110,7 @@ class StreamUnavailable(FatalError):
 
 class StateDiverged(FatalError):
     """A write that guards exactness was refused; stop before acknowledging."""
+
+
+class RejectedState(StateDiverged):
+    """A checkpoint of forecasting models cannot be used; says what is wrong with it."""

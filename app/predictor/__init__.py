@@ -1,1 +1,20 @@
-"""To come."""
+"""Online prediction: predict first, learn when the label arrives. Home of river.
+
+features.py     a window ahead as features: calendar, temperature, what was last
+level.py        how high a lane will be: Bayesian regression whose weights may wander
+deviations.py   how each transformer deviates from its lane
+classifiers.py  river's logistic regressions: the calibrator and the challenger
+tally.py        predictions scored: counts from which every metric follows
+scores.py       the metrics, by river, total and of the last week, beside the baselines
+drift.py        ADWIN over the losses
+baselines.py    same as now, and the hour of the week
+memory.py       the last windows of a lane, for what asks how it was
+pending.py      predictions that wait for their labels
+online.py       the forecaster of one lane, which holds all of this
+state.py        its parts as JSON values, and back: what is not finite is refused
+checkpoint.py   all of it as JSON values, in parts of bounded size, and back
+
+Pure and deterministic: no clock, no I/O, no chance. Sums run in a fixed order and
+through no linear-algebra library, so that a state restored elsewhere goes on bit for
+bit. May import app.domain and app.errors.
+"""

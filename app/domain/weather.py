@@ -1,0 +1,145 @@
+"""Temperatures and forecasts per epoch, and how far the weather has come.
+
+Several injectors publish for the same epoch: their mean counts. All is in event time,
+so that whoever reads the same messages in the same order knows the same weather.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Weather", "WeatherEvent"]
+
+GAP_SECONDS_MAX = 3 * 3_600  # a longer gap between two forecasts is not bridged
+EPOCHS_MAX = 10_000  # kept per lead at most, against forecasts for absurd epochs
+LEADS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeatherEvent:
+    """A temperature (hours 0) or a forecast, for a moment in epoch seconds.
+
+    sequence is its place in the stream of raw messages.
+    """
+
+    epoch: int
+    celsius: float
+    hours: int
+    sequence: int
+
+    @property
+    def published(self) -> int:
+        """The moment at which it was said, epoch seconds."""
+        return self.epoch - self.hours * 3_600
+
+
+class Weather:
+    """The weather that is known: by lead (hours) and window start, a sum and a count.
+
+    clock is the latest moment at which anything was said, None before anything was;
+    sequence is the last one taken, so that a repeated event changes nothing.
+    """
+
+    def __init__(self, size_seconds: int) -> None:
+        self.size = size_seconds
+        self.clock: int | None = None
+        self.sequence = -1
+        self._said: dict[int, dict[int, tuple[float, int]]] = {}
+
+    def take(self, event: WeatherEvent) -> bool:
+        """Add an event; return whether it was new and of use."""
+        if event.sequence <= self.sequence:
+            return False
+        self.sequence = event.sequence
+        if not math.isfinite(event.celsius) or event.hours < 0:
+            return False
+        if self.clock is None or event.published > self.clock:
+            self.clock = event.published
+        if event.hours not in self._said and len(self._said) >= LEADS_MAX:
+            return False
+        said = self._said.setdefault(event.hours, {})
+        start = event.epoch - event.epoch % self.size
+        total, count = said.get(start, (0.0, 0))
+        said[start] = total + event.celsius, count + 1
+        if len(said) > EPOCHS_MAX:
+            del said[min(said)]
+        return True
+
+    def forecast(self, start: int, lead_seconds: int) -> float | None:
+        """Return the temperature foreseen for a window, or None.
+
+        Of what was said at least lead_seconds ahead the latest counts: the mean for
+        the window itself, or else what lies between its neighbours in time.
+
+        >>> weather = Weather(900)
+        >>> for number, celsius in enumerate((4.0, 6.0)):
+        ...     event = WeatherEvent(
+        ...         epoch=1000, celsius=celsius, hours=12, sequence=number
+        ...     )
+        ...     assert weather.take(event)
+        >>> weather.forecast(900, 43_200)
+        5.0
+        """
+        for hours in sorted(self._said):
+            if hours and hours * 3_600 >= lead_seconds:
+                celsius = self._at(hours, start)
+                if celsius is not None:
+                    return celsius
+        return None
+
+    def temperature(self, start: int) -> float | None:
+        """Return the mean of the temperatures that were measured in a window."""
+        total, count = self._said.get(0, {}).get(start, (0.0, 0))
+        return total / count if count else None
+
+    def _at(self, hours: int, start: int) -> float | None:
+        said = self._said[hours]
+        if start in said:
+            total, count = said[start]
+            return total / count
+        before, after = (
+            next((s for s in self._around(start, step) if s in said), None)
+            for step in (-self.size, self.size)
+        )
+        if before is None or after is None or after - before > GAP_SECONDS_MAX:
+            return None
+        low, high = (said[s][0] / said[s][1] for s in (before, after))
+        return low + (high - low) * (start - before) / (after - before)
+
+    def _around(self, start: int, step: int) -> range:
+        reach = GAP_SECONDS_MAX if step > 0 else -GAP_SECONDS_MAX
+        return range(start + step, start + reach + step, step)
+
+    def forget(self, before: int) -> None:
+        """Forget what was said of windows that start before an epoch."""
+        for said in self._said.values():
+            # Insertion is nearly in order, so the oldest are found first.
+            for start in [s for s in said if s < before]:
+                del said[start]
+
+    def state(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "clock": self.clock,
+            "sequence": self.sequence,
+            "said": [
+                [hours, start, *sums]
+                for hours, said in self._said.items()
+                for start, sums in said.items()
+            ],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Become the weather that a state describes.
+
+        Raises:
+            KeyError, TypeError, ValueError: The state is not that of a weather.
+        """
+        self.clock = None if state["clock"] is None else int(state["clock"])
+        self.sequence = int(state["sequence"])
+        self._said = {}
+        for hours, start, total, count in state["said"]:
+            if not math.isfinite(total) or int(count) < 1:
+                raise ValueError("a sum of temperatures is not finite")
+            self._said.setdefault(int(hours), {})[int(start)] = total, int(count)

@@ -1,0 +1,254 @@
+"""A whole forecaster as JSON values, in parts of bounded size, and back."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import RejectedState
+from app.predictor import features
+from app.predictor import state as parts
+from app.predictor.deviations import COLUMNS as TRANSFORMER_COLUMNS
+from app.predictor.features import Features
+from app.predictor.memory import Levels
+from app.predictor.online import MODELS, Forecaster, Rules
+from app.predictor.pending import Pending
+from app.predictor.state import State, column, number, read, whole
+
+__all__ = ["VERSION", "dump", "load"]
+
+VERSION = 1
+ROWS_MAX = 20_000  # in one part: about 2 MB as JSON, below the journal's 4 MiB
+
+COLUMNS = ("foretold", "margin", "near", "over", "published", *MODELS)
+SIGNS = ("sign_now", "sign_then")
+LEVELS = ("maximum", "mean", "minimum")
+
+Columns = dict[str, NDArray[Any]]
+
+
+def dump(forecaster: Forecaster) -> Iterator[dict[str, Any]]:
+    """Yield a forecaster's parts: the models first, then rows by the many."""
+    order = forecaster.index.sorted_slots()
+    key = forecaster.keys[order]
+    deviations = parts.deviations_state(forecaster.deviations)
+    for name in TRANSFORMER_COLUMNS:
+        deviations[name] = deviations[name][order]
+    memory = forecaster.memory
+    yield {
+        "v": VERSION,
+        "rules": asdict(forecaster.rules),
+        "champion": forecaster.champion,
+        "centre": forecaster.centre,
+        "line": key >> 32,
+        "transformer": key & 0xFFFFFFFF,
+        "last": forecaster.last[order],
+        "deviations": deviations,
+        "level": parts.level_state(forecaster.level),
+        "calibrator": parts.river_state(forecaster.calibrator.model),
+        "challenger": parts.river_state(forecaster.challenger.model),
+        "baselines": parts.baselines_state(forecaster.baselines),
+        "scores": parts.scores_state(forecaster.scores),
+        "watches": {name: watch.kept for name, watch in forecaster.watches.items()},
+        "levels": {
+            "start": list(memory.levels),
+            **{
+                name: [getattr(seen, name) for seen in memory.levels.values()]
+                for name in LEVELS
+            },
+        },
+        "deviated": list(memory.deviations),
+        "pending": [
+            _head(target, each)
+            for target, waiting in forecaster.pending.items()
+            for each in waiting
+        ],
+    }
+    yield from _cut("deviated", _deviated(forecaster, order))
+    yield from _cut("pending", _waiting(forecaster, key))
+
+
+def load(bodies: list[State], rules: Rules) -> Forecaster:
+    """Return the forecaster that parts describe.
+
+    Where the windows or the lead were others, nothing of it is of use, and it is new;
+    where only the threshold was, the regression is kept, and the labels are not.
+
+    Raises:
+        RejectedState: The parts are malformed; names what is wrong.
+    """
+    if not bodies:
+        raise RejectedState("models: nothing to restore")
+    first = bodies[0]
+    if read(first, "v") != VERSION:
+        raise RejectedState(f"models: version {first['v']!r} is not known")
+    said = read(first, "rules")
+    was = Rules(
+        size=whole(said, "size"),
+        lead=whole(said, "lead"),
+        threshold=number(said, "threshold"),
+        alert_probability=number(said, "alert_probability"),
+    )
+    forecaster = Forecaster(rules)
+    if (was.size, was.lead) != (rules.size, rules.lead):
+        return forecaster
+    _load_volts(first, forecaster)
+    _load_deviated(first, bodies, forecaster)
+    if was.threshold == rules.threshold:
+        _load_labels(first, forecaster)
+        _load_pending(first, bodies, forecaster)
+    return forecaster
+
+
+def _load_volts(first: State, forecaster: Forecaster) -> None:
+    centre = read(first, "centre")
+    forecaster.centre = None if centre is None else number(first, "centre")
+    line = column(first, "line", np.int64)
+    transformer = column(first, "transformer", np.int64, len(line))
+    key = (line << 32) | transformer
+    if (np.diff(key) <= 0).any():
+        raise RejectedState("models: transformers are not in order")
+    forecaster.index.slots(key)
+    forecaster.keys = key
+    forecaster.last = column(first, "last", np.int64, len(key))
+    parts.read_deviations(read(first, "deviations"), forecaster.deviations, len(key))
+    parts.read_level(read(first, "level"), forecaster.level)
+    parts.read_river(read(first, "calibrator"), forecaster.calibrator.model, ["margin"])
+    levels = read(first, "levels")
+    starts = column(levels, "start", np.int64)
+    volts = [column(levels, name, length=len(starts)) for name in LEVELS]
+    forecaster.memory.levels = {
+        int(start): Levels(*map(float, seen))
+        for start, *seen in zip(starts, *volts, strict=True)
+    }
+
+
+def _load_labels(first: State, forecaster: Forecaster) -> None:
+    champion = read(first, "champion")
+    if champion not in MODELS:
+        raise RejectedState(f"models: no model is called {champion!r}")
+    forecaster.champion = champion
+    known = {*features.NAMES[: features.LAGS_AT], "over", "near"}
+    parts.read_river(read(first, "challenger"), forecaster.challenger.model, known)
+    parts.read_baselines(read(first, "baselines"), forecaster.baselines)
+    parts.read_scores(read(first, "scores"), forecaster.scores)
+    watches = read(first, "watches")
+    forecaster.watches = {name: parts.read_watch(watches, name) for name in MODELS}
+
+
+# Rows ------------------------------------------------------------------------------
+
+
+def _deviated(forecaster: Forecaster, order: NDArray[np.int64]) -> Columns:
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    windows = list(forecaster.memory.deviations.values())
+    return {
+        "number": _numbers([len(slots) for slots, _ in windows]),
+        "of": np.concatenate([order[:0], *(rank[slots] for slots, _ in windows)]),
+        "volts": _join([volts for _, volts in windows]),
+    }
+
+
+def _load_deviated(first: State, bodies: list[State], forecaster: Forecaster) -> None:
+    starts = column(first, "deviated", np.int64)
+    rows = _rows("deviated", bodies, ("volts",), forecaster.transformers)
+    forecaster.memory.deviations = {
+        int(start): (part["of"], part["volts"])
+        for start, part in zip(starts, _split(rows, len(starts)), strict=True)
+    }
+
+
+def _head(target: int, waiting: Pending) -> dict[str, Any]:
+    return {
+        "target": target,
+        "made": waiting.made,
+        "doubt": waiting.doubt,
+        "climatology": waiting.climatology,
+        "persistence": waiting.persistence,
+        "places": waiting.x.places,
+        "values": waiting.x.values,
+    }
+
+
+def _waiting(forecaster: Forecaster, key: NDArray[np.int64]) -> Columns:
+    every = [each for waiting in forecaster.pending.values() for each in waiting]
+    columns: Columns = {
+        "number": _numbers([len(each.key) for each in every]),
+        "of": np.concatenate(
+            [key[:0], *(np.searchsorted(key, each.key) for each in every)]
+        ),
+    }
+    for name in COLUMNS:
+        columns[name] = _join([getattr(each, name) for each in every])
+    for row, name in enumerate(SIGNS):
+        columns[name] = _join([each.signs[row] for each in every])
+    return columns
+
+
+def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> None:
+    heads = read(first, "pending")
+    if not isinstance(heads, list):
+        raise RejectedState("models: pending is no list")
+    rows = _rows("pending", bodies, (*COLUMNS, *SIGNS), forecaster.transformers)
+    for head, part in zip(heads, _split(rows, len(heads)), strict=True):
+        places = column(head, "places", np.int64).tolist()
+        values = column(head, "values", length=len(places)).tolist()
+        if not set(places) <= set(range(features.SIZE)):
+            raise RejectedState("models: pending features are not known")
+        not_over, over = column(head, "persistence", length=2).tolist()
+        waiting = Pending(
+            x=Features(tuple(places), tuple(values)),
+            made=whole(head, "made"),
+            doubt=number(head, "doubt"),
+            climatology=number(head, "climatology"),
+            persistence=(not_over, over),
+            key=forecaster.keys[part["of"]],
+            signs=np.stack([part[name] for name in SIGNS]),
+            **{name: part[name] for name in COLUMNS},
+        )
+        forecaster.pending.setdefault(whole(head, "target"), []).append(waiting)
+
+
+def _numbers(lengths: list[int]) -> NDArray[np.int64]:
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def _join(columns: list[NDArray[np.float64]]) -> NDArray[np.float32]:
+    return np.concatenate([np.empty(0), *columns]).astype(np.float32)
+
+
+def _cut(kind: str, columns: Columns) -> Iterator[dict[str, Any]]:
+    for begin in range(0, len(columns["of"]), ROWS_MAX):
+        part = slice(begin, begin + ROWS_MAX)
+        yield {"rows": kind, **{name: values[part] for name, values in columns.items()}}
+
+
+def _rows(
+    kind: str, bodies: list[State], names: tuple[str, ...], transformers: int
+) -> Columns:
+    mine = [body for body in bodies[1:] if read(body, "rows") == kind]
+    columns: Columns = {}
+    for name in ("number", "of", *names):
+        dtype = np.int64 if name in {"number", "of"} else np.float32
+        found = [column(body, name, dtype) for body in mine]
+        columns[name] = np.concatenate([np.empty(0, dtype), *found])
+        if dtype is np.float32:
+            columns[name] = columns[name].astype(np.float64)
+    if len({len(values) for values in columns.values()}) > 1:
+        raise RejectedState(f"models: columns of {kind} have different lengths")
+    if ((columns["of"] < 0) | (columns["of"] >= transformers)).any():
+        raise RejectedState(f"models: {kind} names a transformer that is not there")
+    return columns
+
+
+def _split(rows: Columns, count: int) -> Iterator[Columns]:
+    number = rows["number"]
+    if (np.diff(number) < 0).any() or not ((number >= 0) & (number < count)).all():
+        raise RejectedState("models: rows are not in order")
+    edges = np.searchsorted(number, np.arange(count + 1))
+    for begin, end in itertools.pairwise(edges):
+        yield {name: values[begin:end] for name, values in rows.items()}

@@ -1,0 +1,109 @@
+"""river's logistic regressions: the calibrator, and the challenger.
+
+Both learn from a bounded number of a window's transformers, in turn, so that a label
+costs the less the more of them there are; they predict for all of them at once, by
+river's own weights and river's own link.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from river import linear_model, optim
+
+from app.predictor import features
+from app.predictor.features import Features
+
+__all__ = ["Calibrator", "Challenger", "turn"]
+
+Column = NDArray[np.float64]
+
+LEARNT_PER_WINDOW = 4
+MARGIN_MAX = 8.0  # standard deviations
+LINK_OF_NORMAL = 1.702  # the logistic curve nearest to the normal distribution's
+NEAR_VOLTS = 4.0
+
+
+def turn(rows: int, window: int) -> list[int]:
+    """Return which rows of a window are learnt from: a few, each one in its turn.
+
+    >>> turn(3, 0), turn(10, 0), turn(10, 1)
+    ([0, 1, 2], [0, 3, 6, 9], [1, 4, 7])
+    """
+    step = -(-rows // LEARNT_PER_WINDOW)
+    return list(range(window % step, rows, step)) if rows else []
+
+
+class Calibrator:
+    """The probability that a margin in standard deviations stands for.
+
+    It learns one number, the steepness. An intercept would learn from a few windows,
+    whose transformers err together, to lean to one side (measured).
+    """
+
+    def __init__(self) -> None:
+        self.model = logistic(0.005, 0.0)
+        self.model._weights["margin"] = LINK_OF_NORMAL  # noqa: SLF001 - river has no public way in
+
+    def predict_many(self, margin: Column) -> Column:
+        """Return the probability for each margin."""
+        scale = self.model.weights["margin"]
+        return _link(scale * _bounded(margin, MARGIN_MAX) + self.model.intercept)
+
+    def learn_one(self, margin: float, label: bool) -> None:
+        """Learn whether a margin came true."""
+        bounded = min(max(margin, -MARGIN_MAX), MARGIN_MAX)
+        self.model.learn_one({"margin": bounded}, label)
+
+
+class Challenger:
+    """The label itself, learnt directly: no volts between features and probability."""
+
+    def __init__(self) -> None:
+        self.model = logistic(0.3, 0.02)
+
+    def predict_many(self, x: Features, over: Column, near: Column) -> Column:
+        """Return the probability for each transformer; over and near as in `inputs`."""
+        weights = self.model.weights
+        common = sum(
+            weights.get(name, 0.0) * value for name, value in _common(x).items()
+        )
+        logit = common + self.model.intercept
+        return _link(
+            logit + weights.get("over", 0.0) * over + weights.get("near", 0.0) * near
+        )
+
+    def learn_one(self, x: Features, over: float, near: float, label: bool) -> None:
+        """Learn one transformer's label."""
+        self.model.learn_one({**_common(x), "over": over, "near": near}, label)
+
+    @staticmethod
+    def inputs(maximum: Column, threshold: float) -> tuple[Column, Column]:
+        """Return whether each maximum is over (0 or 1), and how near it is (±2)."""
+        over = (maximum > threshold).astype(np.float64)
+        return over, _bounded((maximum - threshold) / NEAR_VOLTS, 2.0)
+
+
+def logistic(rate: float, intercept_rate: float) -> Any:
+    """Return river's logistic regression; AdaGrad suits features that are rarely on."""
+    return linear_model.LogisticRegression(
+        optimizer=optim.AdaGrad(rate), intercept_lr=intercept_rate
+    )
+
+
+def _common(x: Features) -> dict[str, float]:
+    return {
+        features.NAMES[place]: value
+        for place, value in zip(x.places, x.values, strict=True)
+        if place < features.LAGS_AT
+    }
+
+
+def _bounded(values: Column, bound: float) -> Column:
+    bounded: Column = np.minimum(np.maximum(values, -bound), bound)
+    return bounded
+
+
+def _link(logit: Column) -> Column:
+    link: Column = 1.0 / (1.0 + np.exp(-_bounded(logit, 30.0)))
+    return link

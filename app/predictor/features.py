@@ -1,0 +1,109 @@
+"""The features of a window ahead that all transformers of a lane share.
+
+A few of many are not zero, so a vector is a list of places and a list of values. The
+effect of temperature is a chain of hat functions: any curve, with no shape assumed.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LAGS", "NAMES", "SIZE", "Features", "prior", "shared"]
+
+HOURS = 24
+DAY_SECONDS = 86_400
+WEEKDAY_OF_EPOCH = 3  # 1970-01-01 was a Thursday; 0 is Monday
+SATURDAY = 5
+
+KNOT_FIRST, KNOT_STEP, KNOTS = -36.0, 4.0, 22  # degrees Celsius, up to 48
+LAGS = (
+    "maximum now",
+    "maximum one window ago",
+    "mean now",
+    "minimum now",
+    "maximum at that hour last",
+)
+
+HATS_AT = 2 * HOURS
+UNFORESEEN_AT = HATS_AT + KNOTS
+LAGS_AT = UNFORESEEN_AT + 1
+SIZE = LAGS_AT + len(LAGS)
+
+NAMES = (
+    *(f"{day} {hour:02d} h" for day in ("weekday", "weekend") for hour in range(HOURS)),
+    *(f"{KNOT_FIRST + KNOT_STEP * knot:g} °C" for knot in range(KNOTS)),
+    "no forecast",
+    *LAGS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Places (ascending) and values of the features that are not zero."""
+
+    places: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+def cell(start: int) -> int:
+    """Return the cell of a window's start: hour of the day, apart at weekends.
+
+    >>> cell(1479537858)  # a Saturday, 06:44
+    30
+    """
+    days, seconds = divmod(start, DAY_SECONDS)
+    weekend = (days + WEEKDAY_OF_EPOCH) % 7 >= SATURDAY
+    return seconds // 3_600 + HOURS * weekend
+
+
+def hats(celsius: float) -> list[tuple[int, float]]:
+    """Return the two knots around a temperature with their weights, which sum to 1.
+
+    >>> hats(-34.0)
+    [(0, 0.5), (1, 0.5)]
+    """
+    place = min(max((celsius - KNOT_FIRST) / KNOT_STEP, 0.0), KNOTS - 1.0)
+    left = min(int(place), KNOTS - 2)
+    return [(left, 1.0 - (place - left)), (left + 1, place - left)]
+
+
+def shared(start: int, celsius: float | None, lags: tuple[float, ...]) -> Features:
+    """Return the features of a window: start, temperature foreseen, LAGS in volts.
+
+    Lags are relative to the lane's centre; one that is not known is 0.
+    """
+    places, values = [cell(start)], [1.0]
+    if celsius is None or not math.isfinite(celsius):
+        places.append(UNFORESEEN_AT)
+        values.append(1.0)
+    else:
+        for knot, weight in hats(celsius):
+            places.append(HATS_AT + knot)
+            values.append(weight)
+    places += range(LAGS_AT, SIZE)
+    values += lags
+    return Features(tuple(places), tuple(values))
+
+
+def prior(lead_seconds: int) -> NDArray[np.float64]:
+    """Return what is believed before anything is learnt: a covariance, volts squared.
+
+    Neighbouring hours, and neighbouring temperatures, are alike, so that what one
+    teaches the other knows. What was last is believed the less the longer the lead.
+    """
+    covariance = np.zeros((SIZE, SIZE))
+    hour = np.arange(HOURS)
+    apart = np.abs(hour[:, None] - hour)
+    apart = np.minimum(apart, HOURS - apart)
+    alike = np.exp(-((apart / 2.0) ** 2) / 2)
+    covariance[:HATS_AT, :HATS_AT] = 4.0 * np.kron([[1.0, 0.7], [0.7, 1.0]], alike)
+    knot = np.arange(KNOTS) * KNOT_STEP
+    alike = np.exp(-(((knot[:, None] - knot) / 12.0) ** 2) / 2)
+    covariance[HATS_AT:UNFORESEEN_AT, HATS_AT:UNFORESEEN_AT] = 4.0 * alike
+    diagonal = np.einsum("ii->i", covariance)
+    diagonal[:UNFORESEEN_AT] += 0.05
+    diagonal[UNFORESEEN_AT] = 4.0
+    diagonal[LAGS_AT:] = 0.01 + 0.25 * math.exp(-lead_seconds / 7_200)
+    return covariance

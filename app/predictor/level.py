@@ -1,0 +1,87 @@
+"""How high a lane will be: linear regression that is never sure for ever.
+
+Bayesian, by Kalman's rule: the weights have a covariance, each label narrows it, and
+each step lets it grow a little (never beyond what was believed at first), so that what
+is no longer seen may have changed. The noise is learnt beside it.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.predictor import features
+from app.predictor.features import Features
+
+__all__ = ["LevelRegression"]
+
+WANDER = 3e-7  # variance that each weight gains per label, volts squared
+NOISE_FIRST = 0.1
+NOISE_MIN = 1e-4  # one hundredth of a volt
+NOISE_RATE_MIN = 0.01
+NOISE_LABELS = 4.0  # what the first belief is worth
+NOISE_STEP_MAX = 9.0  # so that one outlier does not blind it
+ERROR_VOLTS_MAX = 6.0
+LOOSENED = 0.1  # the share of the first belief that a drift brings back
+
+
+class LevelRegression:
+    """A regression in volts on the shared features, one label at a time.
+
+    weights (n) and covariance (n, n) are float64; noise is a variance, learnt
+    the number of labels.
+    """
+
+    def __init__(self, lead_seconds: int) -> None:
+        self.first = features.prior(lead_seconds)
+        self.weights = np.zeros(features.SIZE)
+        self.covariance = self.first.copy()
+        self.noise = NOISE_FIRST
+        self.learnt = 0
+        self._diagonal_max = self.first.diagonal().copy()
+
+    def predict_one(self, x: Features) -> tuple[float, float]:
+        """Return the mean, and the variance that not knowing the weights adds."""
+        mean = _sum(x, self.weights[list(x.places)])
+        spread = self._spread(x)
+        return mean, max(0.0, _sum(x, spread[list(x.places)]))
+
+    def learn_one(self, x: Features, level: float) -> float:
+        """Learn a level, volts; return by how much it was missed before."""
+        diagonal = np.einsum("ii->i", self.covariance)  # a view
+        diagonal += WANDER
+        np.minimum(diagonal, self._diagonal_max, out=diagonal)
+        error = level - _sum(x, self.weights[list(x.places)])
+        spread = self._spread(x)
+        doubt = max(0.0, _sum(x, spread[list(x.places)]))
+        variance = doubt + self.noise
+        bound = max(ERROR_VOLTS_MAX, 6.0 * math.sqrt(variance))
+        self.weights += spread * (min(max(error, -bound), bound) / variance)
+        narrowed = spread / math.sqrt(variance)
+        self.covariance -= narrowed[:, None] * narrowed
+        # What of the error is expected to be noise, and not ignorance of the weights.
+        share = self.noise / variance
+        surprise = min(share * share * error * error, NOISE_STEP_MAX * self.noise)
+        rate = max(1.0 / (self.learnt + NOISE_LABELS), NOISE_RATE_MIN)
+        noise = self.noise + rate * (surprise + share * doubt - self.noise)
+        self.noise = max(noise, NOISE_MIN)
+        self.learnt += 1
+        return error
+
+    def loosen(self) -> None:
+        """Believe less in what was learnt: something has changed."""
+        self.covariance *= 1.0 - LOOSENED
+        self.covariance += LOOSENED * self.first
+
+    def _spread(self, x: Features) -> NDArray[np.float64]:
+        # Row by row in a fixed order, and not by a product of matrices, whose order
+        # depends on the processor.
+        rows = self.covariance[list(x.places)]
+        spread: NDArray[np.float64] = np.add.reduce(
+            rows * np.array(x.values)[:, None], axis=0
+        )
+        return spread
+
+
+def _sum(x: Features, values: NDArray[np.float64]) -> float:
+    return math.fsum(map(float.__mul__, x.values, values.tolist()))
