@@ -113,10 +113,11 @@ def test_windows_equal_the_oracle_though_the_live_worker_is_killed(road):
         assert window.mean == pytest.approx(row["mean"], abs=1e-5)
         assert (window.over, window.usagepoint) == (row["over"], row["usagepoint"])
 
-    maxima = [fields for _, _, fields in road.records(road.topology.maxima.name)]
     expected = oracle.fleet_maxima()
-    actual = {fields["epoch"]: fields["voltage"] for fields in maxima}
-    assert expected == pytest.approx({k: actual.get(k) for k in expected}, abs=1e-5)
+    maxima = road.wait_for(
+        lambda: fleet_maxima(road, expected), "the fleet's maxima to be final"
+    )
+    assert expected == pytest.approx({k: maxima[k] for k in expected}, abs=1e-5)
 
     letters = road.records(road.topology.dead_letters.name)
     assert len(BAD) == len({fields["sequence"] for _, _, fields in letters})
@@ -137,3 +138,12 @@ def closed_rows(road):
             key = (row["start"], row["line"], row["transformer"])
             assert rows.setdefault(key, row) == row
     return rows
+
+
+def fleet_maxima(road, expected):
+    """The fleet's maximum by epoch once all expected ones are there, each said once."""
+    maxima = {}
+    for _, _, fields in road.records(road.topology.maxima.name):
+        voltage = maxima.setdefault(fields["epoch"], fields["voltage"])
+        assert voltage == fields["voltage"]
+    return maxima if expected.keys() <= maxima.keys() else None
