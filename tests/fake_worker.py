@@ -44,7 +44,7 @@ class FakeWorker:
             url=lambda: self.url,
             owners=lambda: self.owners,
             states=lambda: self.states,
-            offset=self.offsets.__getitem__,
+            offset=lambda lane: self.offsets[lane],
             phase=lambda: self.phase,
             replayed=lambda: self.replayed,
             end_offsets=self._end_offsets,
