@@ -180,7 +180,8 @@ def create_app(
         web_host=web_host,
         web_bind=web_bind,
         web_port=web_port,
-        web_tables_enabled=False,
+        web_tables_enabled=False,  # Faust's own pages show data to anybody who asks
+        web_router_enabled=False,
         canonical_url=f"http://{web_host}:{web_port}",
         worker_redirect_stdouts=False,
         **options,
