@@ -49,7 +49,8 @@ Fold = Callable[[int, S, Sequence[Any]], Change]
 class JournaledTable(faust.Table, Generic[S]):
     """A table of one state per partition, durable in a journal.
 
-    sources are the topics whose offsets the state owns.
+    sources are the topics whose offsets the state owns; growth_bytes_min is the least
+    growth of the journal between two snapshots (default: the setting).
     """
 
     def __init__(
@@ -59,11 +60,15 @@ class JournaledTable(faust.Table, Generic[S]):
         journal: Topic,
         sources: Sequence[Topic],
         new_state: Callable[[], S],
+        growth_bytes_min: int | None = None,
         help: str,  # noqa: A002 - Faust's name, printed by `faust tables`
     ) -> None:
         self.new_state = new_state
         self.sources = tuple(sources)
         self.journal_topic = journal
+        self.growth_bytes_min = (
+            growth_bytes_min or app.smartmeter.kafka.journal_bytes_min
+        )
         self._truncations: set[asyncio.Task[None]] = set()
         super().__init__(
             app,
@@ -144,7 +149,7 @@ class JournaledTable(faust.Table, Generic[S]):
         )
         for (partition, journal, _), offset in zip(steps, offsets_written, strict=True):
             journal.written(offset)
-            if journal.is_snapshot_due(self.app.smartmeter.kafka.journal_bytes_min):
+            if journal.is_snapshot_due(self.growth_bytes_min):
                 await self.write_snapshot(partition, journal, journal.snapshot())
 
     def suspend(self) -> None:

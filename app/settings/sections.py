@@ -246,3 +246,9 @@ class Forecast(Section):
     horizon_hours: int = Field(
         12, ge=1, le=168, description="How far ahead the window lies that is predicted."
     )
+    alert_probability: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Probability from which a prediction is an alert.",
+    )

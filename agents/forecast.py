@@ -1,0 +1,112 @@
+"""The forecast agent: closed windows and weather in, predictions out.
+
+Each closed window is first scored and learnt by the predictions made for it one
+horizon before, then foreseen from. Replays foresee the same to the letter, however the
+two topics interleave: app/predictor/lane.py says by which rule, in event time.
+"""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from app.errors import RejectedMessage
+from app.metrics import forecast as metrics
+from app.metrics.forecast import ForecastFigures
+from app.predictor.lane import Outcome
+from app.predictor.scores import figures as scored_figures
+from app.wire.events import decode_event, encode_event
+from app.worker import Result, app
+from tables.models import ModelsState, entry, models
+from tables.table import Change
+
+__all__ = ["change", "figures", "forecast"]
+
+logger = logging.getLogger(__name__)
+topology = app.topology
+settings = app.smartmeter
+
+
+@app.agent(app.channel_for(topology.windows, topology.weather), name="forecast")
+async def forecast(stream: Any) -> None:
+    """Foresee each transformer's maximum a horizon ahead; learn from what came."""
+    await models.consume(stream, change)
+
+
+def change(lane: int, state: ModelsState, events: Sequence[Any]) -> Change:
+    """Take windows and weather; results are predictions."""
+    taken = []
+    results: list[Result] = []
+    for event in events:
+        message = event.message
+        try:
+            kept = entry(decode_event(event.value))
+            outcomes = state.apply(kept)
+        except (RejectedMessage, KeyError, TypeError, ValueError) as error:
+            # Only our own stages write here; another build, perhaps.
+            logger.warning(
+                "%s/%s at %s is of no use to the forecast: %r",
+                message.topic,
+                message.partition,
+                message.offset,
+                error,
+            )
+            continue
+        taken.append(kept)
+        for outcome in outcomes:
+            results.append(_predictions(lane, outcome))
+            _report(lane, outcome)
+    return Change(body={"events": taken}, results=results)
+
+
+def _predictions(lane: int, outcome: Outcome) -> Result:
+    foreseen = outcome.predictions
+    metrics.predictions_made(len(foreseen.key))
+    value = encode_event(
+        {
+            "lane": lane,
+            "made": outcome.made,
+            "hours": settings.forecast.horizon_hours,
+            "threshold": settings.windows.threshold_volts,
+            "temperature": foreseen.celsius,
+            "epoch": [foreseen.target] * len(foreseen.key),
+            "line": foreseen.key >> 32,
+            "transformer": foreseen.key & 0xFFFFFFFF,
+            "probability": foreseen.probability,
+            "alert": foreseen.alert,
+        }
+    )
+    return topology.predictions, lane, value
+
+
+def _report(lane: int, outcome: Outcome) -> None:
+    learnt = outcome.learnt
+    start = outcome.predictions.made_from
+    for name in learnt.drifts:
+        metrics.drift_found(name)
+        logger.info("Lane %s: the loss of %s has grown at %s.", lane, name, start)
+    if learnt.champion:
+        metrics.champion_changed(learnt.champion)
+        logger.info(
+            "Lane %s: %s is the champion from %s.", lane, learnt.champion, start
+        )
+
+
+def figures() -> Iterator[ForecastFigures]:
+    """Yield the figures of the lanes that this worker forecasts."""
+    for lane, state in models.states.items():
+        scores = state.forecaster.scores
+        week = scored_figures(scores.week)
+        published = week.get("published", {})
+        yield ForecastFigures(
+            partition=lane,
+            made=scores.made,
+            scored=scores.scored,
+            accuracy=published.get("accuracy", math.nan),
+            baseline_accuracy=week.get("same_as_now", {}).get("accuracy", math.nan),
+            log_loss=published.get("log_loss", math.nan),
+            calibration_error=published.get("calibration_error", math.nan),
+        )
+
+
+metrics.register_forecasts(figures)

@@ -1,0 +1,97 @@
+"""The forecasting models of each lane, as a journaled table.
+
+A delta holds what was read, not what came of it: the models are a pure function of it,
+and a window is a hundredth of what it changes. Reading back is learning again, at some
+ten microseconds a label and two hundred a window, so a snapshot is due early: before
+that takes a second.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from app.domain.weather import WeatherEvent
+from app.predictor.lane import LaneForecast, Outcome
+from app.predictor.online import Rules
+from app.settings import Settings
+from app.worker import SmartMeter, app
+from tables.journal import Body
+from tables.table import JournaledTable
+
+__all__ = ["ModelsState", "entry", "models", "open_models", "rules_of"]
+
+GROWTH_BYTES_MIN = 256 << 10  # some 600 windows of a lane with few transformers
+WINDOW_COLUMNS = ("start", "line", "transformer", "minimum", "maximum", "mean")
+WEATHER_FIELDS = ("kind", "epoch", "celsius", "hours", "sequence")
+
+
+class ModelsState(LaneForecast):
+    """A lane's forecast that can be written to a journal and read back."""
+
+    def apply(self, taken: Body) -> list[Outcome]:
+        """Take one event, as `entry` keeps it; return what came of it.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is neither windows nor weather.
+        """
+        if "watermark" in taken:
+            return self.take_windows(taken, int(taken["watermark"]))
+        return self.take_weather(
+            WeatherEvent(
+                epoch=int(taken["epoch"]),
+                celsius=float(taken["celsius"]),
+                hours=0 if taken["kind"] == "temperature" else int(taken["hours"]),
+                sequence=int(taken["sequence"]),
+            )
+        )
+
+    def apply_body(self, body: Body) -> None:
+        """Learn again what was read; what came of it was published before."""
+        for taken in body["events"]:
+            self.apply(taken)
+
+    def snapshot_bodies(self) -> Iterable[Body]:
+        """Return models, and rows that wait for labels, in parts of bounded size."""
+        return self.dump()
+
+    def restore_bodies(self, bodies: list[Body]) -> None:
+        """Become the state that the parts of a snapshot describe."""
+        self.load(bodies)
+
+
+def entry(fields: Body) -> dict[str, Any]:
+    """Return what a journal keeps of an event of windows or weather.
+
+    Raises:
+        KeyError: It is neither.
+    """
+    if "watermark" in fields:
+        kept = {name: fields[name] for name in WINDOW_COLUMNS}
+        return {"watermark": fields["watermark"], **kept}
+    return {name: fields[name] for name in WEATHER_FIELDS}
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return what is foreseen, by the settings."""
+    return Rules(
+        size=settings.windows.size_seconds,
+        lead=settings.forecast.horizon_hours * 3_600,
+        threshold=settings.windows.threshold_volts,
+        alert_probability=settings.forecast.alert_probability,
+    )
+
+
+def open_models(stage: SmartMeter) -> JournaledTable[ModelsState]:
+    """Return the table of a stage's models."""
+    settings = stage.smartmeter
+    rules, grace = rules_of(settings), settings.windows.grace_seconds
+    return JournaledTable(
+        stage,
+        journal=stage.topology.models_journal,
+        sources=[stage.topology.windows, stage.topology.weather],
+        new_state=lambda: ModelsState(rules, grace),
+        growth_bytes_min=GROWTH_BYTES_MIN,
+        help="Forecasting models of each lane, and predictions that wait for labels.",
+    )
+
+
+models = open_models(app)
