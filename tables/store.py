@@ -76,7 +76,8 @@ class JournalStore(Store):
             for number in partitions
             for topic in self.table.sources
         }
-        if await self._seek(places):
+        # A worker may have no partition of this table, and aiokafka commits no nothing.
+        if not places or await self._seek(places):
             self.ready = partitions
             self.settled.clear()
             here = sorted(partitions)
