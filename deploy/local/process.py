@@ -48,6 +48,12 @@ class Process:
         return since < START_SECONDS_TOLERANCE and not ended
 
     @property
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used, its children's not counted."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+    @property
     def exit_code(self) -> int | None:
         """How a child of ours ended; None while it runs or where it is not ours."""
         return None if self.child is None else self.child.poll()

@@ -28,16 +28,22 @@ def measure(road: Road, readings: int) -> dict[str, float]:
     first = road.wait_for(lambda: road.metric("worker", COUNTED), "the first group")
     began = time.monotonic()
     process = road.processes["worker"]
+    spent = process.cpu_seconds
 
     def counted() -> bool:
         return road.metric("worker", COUNTED) >= readings
 
     road.wait_for(counted, "all readings to be counted", 600)
     seconds = time.monotonic() - began
+    spent = process.cpu_seconds - spent
     windows = road.metric("worker", "smartmeter_live_windows_open")
     windows += road.metric("worker", "smartmeter_live_windows_closed")
     process.stop(20)
-    return {"rate": (readings - first) / seconds, "keys": windows}
+    return {
+        "rate": (readings - first) / seconds,
+        "cpu_microseconds": spent / (readings - first) * 1e6,
+        "keys": windows,
+    }
 
 
 def main() -> None:
@@ -67,7 +73,10 @@ def main() -> None:
                 result = measure(road, written)
         finally:
             servers.close()
-    print(f"{written} readings, {result['keys']:.0f} windows: {result['rate']:,.0f}/s")
+    print(
+        f"{written:,} readings, {result['keys']:,.0f} windows: {result['rate']:,.0f}/s,"
+        f" {result['cpu_microseconds']:.2f} µs of processor time each"
+    )
     print(
         json.dumps(
             {
@@ -75,6 +84,7 @@ def main() -> None:
                 "ours": round(result["rate"]),
                 "unit": "readings/s",
                 "keys": round(result["keys"]),
+                "cpu_microseconds": round(result["cpu_microseconds"], 2),
                 "peers": {},
             }
         )
