@@ -26,7 +26,7 @@ from app.topology import Topic, Topology
 
 __all__ = ["Result", "SmartMeter", "app", "create_app", "run"]
 
-LIVE_MODULES = ["agents.windows", "agents.fleet", "app.views.live"]
+LIVE_MODULES = ["agents.windows", "agents.fleet", "agents.forecast", "app.views.live"]
 PRODUCER_LINGER_SECONDS = 0.005
 FETCH_BYTES_MAX = 4 << 20
 STREAM_BUFFER_FRAMES = 256

@@ -112,6 +112,8 @@ def read_river(state: State, model: Any, known: Iterable[str]) -> None:
             raise RejectedState(f"models: {name} are not of known features")
         for feature in values:
             place[feature] = number(values, feature)
+    if min(model.optimizer.g2.values(), default=0.0) < 0:
+        raise RejectedState("models: a sum of squares is below zero")
     model.optimizer.n_iterations = whole(state, "iterations")
     model.intercept = number(state, "intercept")
 
