@@ -8,6 +8,7 @@ import numpy as np
 from app import settings
 from app.domain.readings import lane_of
 from app.domain.windows import Delta, WindowRows, pack_keys
+from app.predictor.scores import Scores
 from app.views.worker import Phase, Worker
 from tables.maxima import LaneState, rules_of
 
@@ -34,6 +35,7 @@ class FakeWorker:
         self.ends = dict.fromkeys(owned, 100)
         self.phase = Phase.RUNNING
         self.replayed = 0
+        self.scores: dict[int, Scores] = {}
         self.published: dict[int, list[WindowRows]] = {}
         self.failures: list[Exception] = []
 
@@ -47,6 +49,7 @@ class FakeWorker:
             offset=lambda lane: self.offsets[lane],
             phase=lambda: self.phase,
             replayed=lambda: self.replayed,
+            scores=lambda: self.scores,
             end_offsets=self._end_offsets,
             last_windows=self._last_windows,
         )

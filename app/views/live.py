@@ -7,11 +7,13 @@ its consumer, so that /live and /ready answer during recovery.
 from collections.abc import Mapping
 
 from app.metrics.live import register_lanes
+from app.predictor.scores import Scores
 from app.views.kafka import Observer
 from app.views.site import mount
 from app.views.worker import Phase, Worker
 from app.worker import app
 from tables.maxima import LaneState, maxima
+from tables.models import models
 
 __all__ = ["worker"]
 
@@ -61,6 +63,11 @@ def offset(lane: int) -> int:
     return maxima.offset(lane, topology.readings)
 
 
+def scores() -> Mapping[int, Scores]:
+    """Return the scores of the forecasts of the lanes that are here."""
+    return {lane: state.forecaster.scores for lane, state in models.states.items()}
+
+
 observer = Observer(topology)
 worker = Worker(
     settings=app.smartmeter,
@@ -70,6 +77,7 @@ worker = Worker(
     offset=offset,
     phase=phase,
     replayed=replayed,
+    scores=scores,
     end_offsets=observer.end_offsets,
     last_windows=observer.last_windows,
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.domain.windows import NO_TIME
+from app.predictor.scores import Scores
 from app.views.sampling import Sampler
 from app.views.worker import Worker
 from tables.maxima import LaneState
@@ -28,12 +29,21 @@ LANE_FIELDS = (
     "closed_to_epoch_seconds",
     "is_history_complete",
     "closed_maxima",
+    "forecast",
+)
+FORECAST_FIELDS = (
+    "predictions_made",
+    "predictions_scored",
+    "week_scored",
+    "week_right",
+    "week_same_as_now_right",
 )
 
 
 def local_overview(worker: Worker, sampler: Sampler) -> Figures:
     """Return this worker's own figures: what it is busy with, and its lanes."""
     url = worker.url()
+    scores = worker.scores()
     return {
         "worker": {
             "url": url,
@@ -42,7 +52,12 @@ def local_overview(worker: Worker, sampler: Sampler) -> Figures:
             "trouble": worker.trouble,
         },
         "lanes": [
-            {"lane": number, "worker": url, **_lane(number, state, sampler)}
+            {
+                "lane": number,
+                "worker": url,
+                **_lane(number, state, sampler),
+                "forecast": _forecast(scores[number]) if number in scores else None,
+            }
             for number, state in worker.states().items()
         ],
     }
@@ -66,6 +81,18 @@ def _lane(number: int, state: LaneState, sampler: Sampler) -> Figures:
             {"epoch_seconds": start, "maximum_volts": state.recent.maximum(start)}
             for start in state.recent.starts
         ],
+    }
+
+
+def _forecast(scores: Scores) -> Figures:
+    week = scores.week
+    no_no, _, _, yes_yes = week.part("confusion")[:4].tolist()  # of what was published
+    return {
+        "predictions_made": scores.made,
+        "predictions_scored": scores.scored,
+        "week_scored": week.count,
+        "week_right": round(no_no + yes_yes),
+        "week_same_as_now_right": round(float(week.part("same")[0])),
     }
 
 
@@ -111,6 +138,7 @@ def merge_overviews(
         "totals": _totals(figures),
         "latest_maximum": final[-1] if final else None,
         "fleet_maxima": final,
+        "forecast": _sum_forecasts(lane["forecast"] for lane in figures),
         "workers": [workers[url] for url in sorted(workers)],
         "lanes": [_without_maxima(lane) for lane in figures],
         "missing": {
@@ -162,6 +190,25 @@ def _totals(figures: Sequence[Mapping[str, Any]]) -> Figures:
         "watermark_epoch_seconds": min(watermarks, default=None),
         "watermark_spread_seconds": (
             max(watermarks) - min(watermarks) if watermarks else None
+        ),
+    }
+
+
+def _sum_forecasts(lanes: Iterable[Mapping[str, int] | None]) -> Figures | None:
+    """Return how right the predictions of the last seven days were, and the baseline.
+
+    The baseline is "same as now": the label that was known when a prediction was made.
+    """
+    known = _known(lanes)
+    if not known:
+        return None
+    sums = {name: sum(lane[name] for lane in known) for name in FORECAST_FIELDS}
+    scored = sums["week_scored"]
+    return {
+        **sums,
+        "accuracy_share": sums["week_right"] / scored if scored else None,
+        "baseline_accuracy_share": (
+            sums["week_same_as_now_right"] / scored if scored else None
         ),
     }
 

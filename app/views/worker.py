@@ -7,6 +7,7 @@ from functools import cached_property
 
 from app.domain.standards import Profile, profile
 from app.domain.windows import WindowRows
+from app.predictor.scores import Scores
 from app.settings import Settings
 from tables.maxima import LaneState
 
@@ -34,7 +35,8 @@ class Worker:
     url is where the others reach it; owners says which worker has which lanes, this
     one included; states holds the lanes that are here and complete; offset returns the
     last offset of the readings that a lane's state includes; replayed grows while a
-    recovery makes progress; end_offsets asks Kafka for the end of lanes' readings.
+    recovery makes progress; scores are those of the forecasts of the lanes that are
+    here; end_offsets asks Kafka for the end of lanes' readings.
     """
 
     settings: Settings
@@ -44,6 +46,7 @@ class Worker:
     offset: Callable[[int], int]
     phase: Callable[[], Phase]
     replayed: Callable[[], int]
+    scores: Callable[[], Mapping[int, Scores]]
     end_offsets: Callable[[list[int]], Awaitable[Mapping[int, int]]]
     last_windows: LastWindows
 

@@ -1,8 +1,11 @@
 """The cluster's figures are those of its lanes, and say what is missing."""
 
+import numpy as np
 import orjson
 import pytest
 
+from app.predictor.scores import Scores
+from app.predictor.tally import ROWS, Scored
 from app.views.overview import checked_overview, local_overview, merge_overviews
 from app.views.presentation import encode
 from app.views.sampling import Sampler
@@ -122,6 +125,47 @@ def test_a_cluster_without_readings_has_no_watermark_and_no_maximum(one, two):
     assert totals["watermark_epoch_seconds"] is None
     assert totals["watermark_spread_seconds"] is None
     assert 0 == totals["readings_counted"]
+
+
+def scores(labels, foreseen, same):
+    """Scores of one window start: what came, what was published, what was then."""
+    found = Scores()
+    found.made = 10
+    found.add(
+        FIRST_START,
+        Scored(
+            probability=np.tile(np.array(foreseen, float), (len(ROWS), 1)),
+            label=np.array(labels, bool),
+            same=np.array(same, bool),
+            alert=np.array(foreseen) > 0.5,
+            lead=43_200.0,
+        ),
+    )
+    return found
+
+
+def test_the_forecast_is_right_as_often_as_over_all_lanes_beside_same_as_now(one, two):
+    one.scores[0] = scores([1, 1, 0, 0], [0.9, 0.8, 0.1, 0.7], [1, 0, 0, 1])
+    two.scores[3] = scores([1], [0.9], [0])
+    forecast = merged(one, two)["forecast"]
+    assert (20, 5, 5) == (
+        forecast["predictions_made"],
+        forecast["predictions_scored"],
+        forecast["week_scored"],
+    )
+    assert (4 / 5, 2 / 5) == (
+        forecast["accuracy_share"],
+        forecast["baseline_accuracy_share"],
+    )
+
+
+def test_a_forecast_that_is_not_due_yet_has_no_accuracy(one):
+    one.scores[0] = Scores()
+    assert merged(one)["forecast"]["accuracy_share"] is None
+
+
+def test_there_is_no_forecast_without_its_agent(one, two):
+    assert merged(one, two)["forecast"] is None
 
 
 @pytest.mark.parametrize("field", ["worker", "lanes"])

@@ -1,6 +1,6 @@
 // What is happening in the whole cluster: totals, lanes and who has them, workers.
 
-import { DASH, count, rate, setFigures, setText, span, utc, utcSeconds, volts } from "./format.js";
+import { DASH, count, percent, rate, setFigures, setText, span, utc, utcSeconds, volts } from "./format.js";
 import { follow } from "./live.js";
 
 const totals = document.getElementById("totals");
@@ -95,8 +95,12 @@ function maximumNote({ latest_maximum: latest, lanes, missing }) {
 function showForecast(forecast) {
   document.getElementById("forecast").hidden = !forecast;
   if (!forecast) return;
-  const percent = (share) => (share == null ? DASH : (100 * share).toFixed(1));
-  setFigures(totals, { forecast: percent(forecast.accuracy_share), forecast_baseline: percent(forecast.baseline_accuracy_share) });
+  setFigures(totals, {
+    forecast: percent(forecast.accuracy_share),
+    forecast_note: forecast.week_scored
+      ? `“same as now”: ${percent(forecast.baseline_accuracy_share)} %`
+      : `${count(forecast.predictions_made)} made, none due yet`,
+  });
 }
 
 follow(() => "/api/v1/overview", (answer) => {
