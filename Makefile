@@ -11,7 +11,7 @@ WORKERS ?=
 NAME ?= worker
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE))
 
-.PHONY: help install run up down status check format test unit functional integration e2e bench clean
+.PHONY: help install run up down status check format test unit functional integration e2e browser bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,8 +58,14 @@ functional: install ## Faust in process, memory store (seconds)
 integration: install ## One real server at a time (minutes)
 	$(BIN)/python -m pytest tests/integration
 
-e2e: install ## The whole road, workers as processes, kills (minutes)
+e2e: install browser ## The whole road, workers as processes, kills, a browser (minutes)
 	$(BIN)/python -m pytest tests/e2e
+
+browser: ## Install Debian's Chromium, which tests of the pages drive
+	@command -v chromium >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo 'The tests of the pages need Chromium: as root, apt-get install chromium' >&2; exit 1; }
 
 bench: install ## One benchmark: NAME=worker
 	$(BIN)/python -m tests.bench.$(NAME)
