@@ -87,8 +87,8 @@ def load(bodies: list[State], rules: Rules) -> Forecaster:
         raise RejectedState(f"models: version {first['v']!r} is not known")
     said = read(first, "rules")
     was = Rules(
-        size=whole(said, "size"),
-        lead=whole(said, "lead"),
+        size=whole(said, "size", 1),
+        lead=whole(said, "lead", 1),
         threshold=number(said, "threshold"),
         alert_probability=number(said, "alert_probability"),
     )

@@ -57,11 +57,11 @@ def number(state: State, name: str) -> float:
     return float(value)
 
 
-def whole(state: State, name: str) -> int:
-    """Return an integer."""
+def whole(state: State, name: str, least: float = -BOUND) -> int:
+    """Return an integer, not below the least one."""
     value = number(state, name)
-    if not value.is_integer():
-        raise RejectedState(f"models: {name} is no integer")
+    if not value.is_integer() or value < least:
+        raise RejectedState(f"models: {name} is no integer from {least:g} on")
     return int(value)
 
 
@@ -85,7 +85,7 @@ def read_level(state: State, level: LevelRegression) -> None:
     level.covariance[UPPER] = upper
     level.covariance.T[UPPER] = upper
     level.noise = number(state, "noise")
-    level.learnt = whole(state, "learnt")
+    level.learnt = whole(state, "learnt", 0)
     if level.noise <= 0 or (level.covariance.diagonal() < 0).any():
         raise RejectedState("models: a variance is not positive")
 
@@ -114,7 +114,7 @@ def read_river(state: State, model: Any, known: Iterable[str]) -> None:
             place[feature] = number(values, feature)
     if min(model.optimizer.g2.values(), default=0.0) < 0:
         raise RejectedState("models: a sum of squares is below zero")
-    model.optimizer.n_iterations = whole(state, "iterations")
+    model.optimizer.n_iterations = whole(state, "iterations", 0)
     model.intercept = number(state, "intercept")
 
 
@@ -130,6 +130,8 @@ def read_deviations(state: State, deviations: Deviations, count: int) -> None:
         setattr(deviations, name, column(state, name, length=count))
     if (deviations.noise <= 0).any():
         raise RejectedState("models: a noise is not positive")
+    if (deviations.seen < 0).any() or (deviations.taught < 0).any():
+        raise RejectedState("models: a count is below zero")
     deviations.products = column(state, "products", length=9).reshape(3, 3)
 
 
@@ -161,7 +163,7 @@ def scores_state(scores: Scores) -> dict[str, Any]:
 
 def read_scores(state: State, scores: Scores) -> None:
     """Restore the tallies."""
-    scores.made = whole(state, "made")
+    scores.made = whole(state, "made", 0)
     scores.past = _tally(read(state, "past"))
     days = read(state, "days")
     if not isinstance(days, Mapping):
