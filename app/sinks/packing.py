@@ -67,13 +67,20 @@ class Batch:
 def pack(table: Table, rows: Rows, query_id: bytes, limits: Limits) -> list[Batch]:
     """Return rows as batches of one partition each.
 
-    Of rows that share a primary key, only the last is packed: within a batch all have
-    one write time, and Cassandra would settle such a tie by value, cell by cell.
+    Rows that share a primary key are packed as one, with the last value of each column:
+    within a batch all have one write time, and Cassandra would settle such a tie by
+    value.
     """
     if not length(rows):
         return []
     columns = {name: rows[name] for name in table.columns if name in rows}
-    order, same_partition = _order(table, columns)
+    order, new_key, new_partition = _sorted(table, columns)
+    if not new_key.all():
+        _carry_forward(table, columns, order, new_key)
+        last = np.append(new_key[1:], True)
+        group = np.cumsum(new_partition)[last]
+        new_partition = np.append(True, group[1:] != group[:-1])
+        order = order[last]
     batches: list[Batch] = []
     for shape, at in _shapes(table, columns, order):
         chosen = order[at]
@@ -81,7 +88,7 @@ def pack(table: Table, rows: Rows, query_id: bytes, limits: Limits) -> list[Batc
         keys = _routing_keys(table, columns, chosen)
         width = records.dtype.itemsize
         body = records.tobytes()
-        for begin, end in _cuts(at, same_partition, limits, width):
+        for begin, end in _cuts(at, new_partition, limits, width):
             batches.append(
                 Batch(
                     rows=chosen[begin:end],
@@ -93,32 +100,51 @@ def pack(table: Table, rows: Rows, query_id: bytes, limits: Limits) -> list[Batc
     return batches
 
 
-def _order(
+def _sorted(
     table: Table, columns: dict[str, NDArray[Any]]
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return the rows in the order of the key, last of each key only.
+) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the rows in the order of their keys; rows of one key keep their order.
 
-    And for each whether it is in the same partition as the one before it.
+    And for each place in it, whether a new key and a new partition begin there.
     """
     count = length(columns)
+    new_key, new_partition = np.zeros((2, count), bool)
+    new_key[0] = new_partition[0] = True
     varying = [name for name in table.key if _varies(columns[name])]
     if not varying:
-        return np.array([count - 1]), np.array([False])
+        return np.arange(count), new_key, new_partition
     order = np.lexsort([columns[name] for name in reversed(varying)])
-    changed = dict.fromkeys(varying, np.zeros(0, bool))
     for name in varying:
         ordered = columns[name][order]
-        changed[name] = ordered[1:] != ordered[:-1]
-    other_key = np.logical_or.reduce(list(changed.values()))
-    # lexsort is stable: of equal keys the last one written stands last.
-    last = np.append(other_key, True)
-    partitions = [changed[name] for name in varying if name in table.partition]
-    other = (
-        np.logical_or.reduce(partitions) if partitions else np.zeros(count - 1, bool)
-    )
-    group = np.cumsum(np.insert(other, 0, True))[last]
-    same = np.insert(group[1:] == group[:-1], 0, False)
-    return order[last], same
+        changes = ordered[1:] != ordered[:-1]
+        new_key[1:] |= changes
+        if name in table.partition:
+            new_partition[1:] |= changes
+    return order, new_key, new_partition
+
+
+def _carry_forward(
+    table: Table,
+    columns: dict[str, NDArray[Any]],
+    order: NDArray[np.intp],
+    new_key: NDArray[np.bool_],
+) -> None:
+    """Give absent values the value of the row before of the same key."""
+    places = np.arange(len(order))
+    begins = np.maximum.accumulate(np.where(new_key, places, 0))
+    for name, column in columns.items():
+        if not _may_be_absent(table, name, column):
+            continue
+        ordered = column[order]
+        present = ~np.isnan(ordered)
+        if not present.all():
+            carried = np.maximum.accumulate(np.where(present, places, begins))
+            columns[name] = filled = np.empty_like(column)
+            filled[order] = ordered[carried]
+
+
+def _may_be_absent(table: Table, name: str, column: NDArray[Any]) -> bool:
+    return name not in table.key and column.dtype.kind == "f"
 
 
 def _varies(column: NDArray[Any]) -> bool:
@@ -141,7 +167,7 @@ def _shapes(
             texts = [str(text).encode() for text in column.tolist()]
             columns[name] = column = np.array(texts, object)
             variable[place] = np.array([len(text) for text in column[order]])
-        elif name not in table.key and column.dtype.kind == "f":
+        elif _may_be_absent(table, name, column):
             missing = np.isnan(column)
             if missing.any():
                 variable[place] = np.where(missing[order], UNSET, width)
@@ -201,11 +227,11 @@ def _records(
 
 
 def _cuts(
-    at: NDArray[np.intp], same_partition: NDArray[np.bool_], limits: Limits, width: int
+    at: NDArray[np.intp], new_partition: NDArray[np.bool_], limits: Limits, width: int
 ) -> Iterator[tuple[int, int]]:
     """Yield where batches begin and end: at partitions, and at the limits."""
     most = max(1, min(limits.rows, limits.bytes // width))
-    group = np.cumsum(~same_partition)[at]
+    group = np.cumsum(new_partition)[at]
     starts = np.flatnonzero(np.append(True, group[1:] != group[:-1])).tolist()
     for start, stop in zip(starts, [*starts[1:], len(at)], strict=True):
         for begin in range(start, stop, most):

@@ -82,6 +82,30 @@ class SinkContract:
         assert (99.5, 4.5, 3.0) == (first["voltage"], first["demand"], first["val3"])
         assert (None, None) == (second["demand"], second["val3"])
 
+    async def test_rows_of_one_key_are_merged_however_they_are_written(self, harness):
+        """Writing them at once or one by one gives the same row."""
+        volts, demands = [119.0, 121.0, 112.0, 113.0], [np.nan, 7.5, np.nan, np.nan]
+        for usagepoint, sizes in (
+            (1, [4]),
+            (2, [1, 1, 1, 1]),
+            (3, [1, 3]),
+            (4, [3, 1]),
+        ):
+            rows = raw_columns(
+                [a_raw_row(usagepoint=usagepoint, voltage=v) for v in volts]
+            )
+            rows["demand"] = np.array(demands, "f4")
+            begin = 0
+            for size in sizes:
+                part = {
+                    name: column[begin : begin + size] for name, column in rows.items()
+                }
+                await harness.sink.write(RAW_DATA, part)
+                begin += size
+
+        read = await harness.read(RAW_DATA)
+        assert [(113.0, 7.5)] * 4 == [(row["voltage"], row["demand"]) for row in read]
+
     async def test_present_and_absent_values_mix_in_one_write(self, harness):
         rows = [a_raw_row(usagepoint=n) for n in range(1, 41)]
         columns = raw_columns(rows)

@@ -132,7 +132,7 @@ raw_rows = st.lists(
 
 
 @given(rows=raw_rows, most=st.integers(1, 9))
-def test_every_key_is_packed_once_with_its_last_row(rows, most):
+def test_every_key_is_packed_once(rows, most):
     batches = pack(RAW_DATA, raw_columns(rows), QUERY_ID, Limits(rows=most, bytes=9999))
     last = {tuple(row[name] for name in RAW_DATA.key): i for i, row in enumerate(rows)}
     packed_rows = [int(index) for batch in batches for index in batch.rows]
