@@ -58,7 +58,7 @@ def down(folder: Path) -> None:
         python -m deploy.local down
     """
     stack = Stack(folder, report=say)
-    with stack.ledger.held():
+    with stack.ledger.held("run"), stack.ledger.held():
         if not stack.stop(*SERVERS):
             say("nothing runs")
 

@@ -6,11 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from deploy.local.errors import LauncherError
 from deploy.local.process import Process
 
 __all__ = ["Entry", "Ledger"]
+
+Work = Literal["servers", "run"]
+OTHERS: dict[Work, str] = {
+    "servers": "another launcher starts or stops servers",
+    "run": "a run is under way",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +63,15 @@ class Ledger:
         part.replace(self.path)
 
     @contextmanager
-    def held(self, what: str = "servers") -> Iterator[None]:
-        """Keep other launchers out of the folder meanwhile, or of one kind of work."""
+    def held(self, what: Work = "servers") -> Iterator[None]:
+        """Keep other launchers away from one kind of work in the folder meanwhile."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with (self.path.parent / what).with_suffix(".lock").open("w") as opened:
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise LauncherError(
-                    f"another launcher is at work in {self.path.parent}: wait for it,"
+                    f"{OTHERS[what]} in {self.path.parent}: wait for it or end it,"
                     " or give another --folder"
                 ) from None
             yield

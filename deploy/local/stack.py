@@ -166,14 +166,19 @@ class Stack:
                 yield server, entries[name]
 
     def _choose_ports(self, server: Server) -> dict[str, int]:
-        """Take the ports it had, or the usual ones, or others, and say so."""
+        """Take the usual ports, or those it had, or others, and say so.
+
+        A server that this object starts again keeps its ports: clients wait there.
+        """
         entry = self.ledger.read().get(server.name)
         known = entry.ports if entry else {}
+        keep = server.name in self._children or not self._usual_ports
         others = ports.free()
         chosen = {}
         for role, usual in server.usual_ports.items():
-            wished = known.get(role) or (usual if self._usual_ports else next(others))
-            chosen[role] = wished if ports.is_free(wished) else next(others)
+            before = known.get(role) or next(others)
+            wished = before if keep else usual
+            chosen[role] = next(filter(ports.is_free, (wished, before)), next(others))
             if chosen[role] != wished:
                 self._report(
                     f"{server.name}: port {wished} ({role}) is taken,"

@@ -16,6 +16,7 @@ from app import settings
 from app.settings import Settings
 from deploy.local import ports, readiness
 from deploy.local.errors import LauncherError
+from deploy.local.ledger import Entry
 from deploy.local.process import ROOT, Process, spawn, tail
 from deploy.local.servers.base import Report
 from deploy.local.stack import SERVERS, Stack
@@ -162,6 +163,8 @@ class System:
             environ=environ,
         )
         self._stack.guard.watch(process)
+        entry = Entry(pid=process.pid, started=process.started, ports={"web": port})
+        self._stack.ledger.write(role.name, entry)
         self._processes[role.name] = process
         self.ports[role.name] = port
 

@@ -98,7 +98,7 @@ def test_unreadable_ledger_says_what_to_do(tmp_path):
 def test_second_launcher_is_kept_out_of_the_folder(tmp_path):
     with (
         Ledger(tmp_path).held(),
-        pytest.raises(LauncherError, match="another launcher"),
+        pytest.raises(LauncherError, match="another launcher starts or stops servers"),
         Ledger(tmp_path).held(),
     ):
         pass
