@@ -26,7 +26,7 @@ __all__ = ["ANSWER_SECONDS_MAX", "Client", "connected", "wait_for_stream"]
 log = logging.getLogger(__name__)
 
 BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.1, 2.0
-PENDING_BYTES_MAX = 8 << 20
+PENDING_BYTES_MAX = 8 << 20  # far above what is in flight: a send never waits
 ANSWER_SECONDS_MAX = 5.0
 
 Callback = Callable[[], None]
@@ -86,6 +86,7 @@ async def connected(
                 max_reconnect_attempts=-1,
                 reconnect_to_server_handler=link.next_server,
                 pending_size=PENDING_BYTES_MAX,
+                flush_timeout=ANSWER_SECONDS_MAX,
                 disconnected_cb=link.lost,
                 reconnected_cb=link.restored,
                 error_cb=link.failed,

@@ -81,6 +81,7 @@ class Injector:
         self._keep_epoch = keep_epoch
         self._cycles_max = math.inf if cycles_max is None else cycles_max
         self._stopping = asyncio.Event()
+        self._finished = asyncio.Event()
         self._emitted = (0, 0, 0)
         self.summary = Summary(meters=len(fleet), slot=slot)
 
@@ -101,17 +102,18 @@ class Injector:
             await self._publish_cycles()
             self.summary.unacknowledged = await self._publisher.drain(DRAIN_SECONDS_MAX)
         finally:
-            reporting.cancel()
-            await asyncio.gather(reporting, return_exceptions=True)
-            self._emit(begun)
-        await self._keep()
+            # Told and not cancelled: nats-py swallows a cancellation while it flushes.
+            self._finished.set()
+            await reporting
         return self.summary
 
     async def _report(
         self, begun: float, on_progress: Callable[[Summary], None]
     ) -> None:
-        while True:
-            await asyncio.sleep(EMIT_SECONDS)
+        while not self._finished.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EMIT_SECONDS):
+                    await self._finished.wait()
             self._emit(begun)
             on_progress(self.summary)
             await self._keep()

@@ -81,6 +81,7 @@ class Publisher:
         self._moved = asyncio.Event()  # there may be room now, or a reason to stop
         self._wake = asyncio.Event()  # the caretaker has something to do
         self._stopping = False
+        self._is_closing = False
         self._heard_at = time.monotonic()
         self._caretaker: asyncio.Task[None] | None = None
 
@@ -108,7 +109,9 @@ class Publisher:
         try:
             yield
         finally:
-            self._caretaker.cancel()
+            # Told and not cancelled: nats-py swallows a cancellation while it flushes.
+            self._is_closing = True
+            self._wake.set()
             await asyncio.gather(self._caretaker, return_exceptions=True)
             with suppress(nats.errors.Error):  # closed or lost: nobody listens anyway
                 await subscription.unsubscribe()
@@ -218,6 +221,8 @@ class Publisher:
         marks: deque[tuple[float, int]] = deque()
         while True:
             await self._pause(backoff if self._trouble else TICK_SECONDS)
+            if self._is_closing:
+                return
             self._check_silence()
             if not self._trouble:
                 backoff = self._patience.backoff_seconds_min
@@ -270,6 +275,6 @@ class Publisher:
         ):
             if not sent % YIELD_MESSAGES:
                 await asyncio.sleep(0)
-            if number in self._in_flight:
+            if number in self._in_flight and not self._is_closing:
                 self.tally.retried += 1
                 await self._send(number, message)

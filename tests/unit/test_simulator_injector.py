@@ -1,5 +1,6 @@
 import asyncio
 import time
+from contextlib import suppress
 
 import pytest
 from prometheus_client import REGISTRY
@@ -120,6 +121,19 @@ async def test_stopping_ends_a_cycle_early_and_tells_what_is_missing():
     assert publisher.stopped
     assert (0, 2) == (summary.cycles, summary.unacknowledged)
     assert len(publisher.sent) < 4
+
+
+async def test_run_ends_though_the_client_swallows_cancellations(monkeypatch):
+    monkeypatch.setattr(module, "EMIT_SECONDS", 0.01)
+    injector = an_injector(FakePublisher(), period=0.05, cycles=3)
+
+    async def keep(_):
+        with suppress(asyncio.CancelledError):  # as nats-py does while it flushes
+            await asyncio.sleep(0.03)
+
+    injector._keep_epoch = keep
+    summary = await asyncio.wait_for(injector.run(ignore), 10)
+    assert 3 == summary.cycles
 
 
 async def test_progress_and_metrics_follow_what_was_acknowledged(monkeypatch):
