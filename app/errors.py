@@ -5,6 +5,7 @@ SmartMeterError
 ├── RejectedRow            the store refuses a row for its content: to the dead letters
 ├── RejectedQuery          the store refuses a statement: tell who wrote it
 ├── SinkUnavailable        the store is away: back off and try again (retriable)
+├── KafkaUnavailable       no broker answers: wait and try again (retriable)
 └── FatalError             the process must stop, exit code 1
     ├── SettingsError      a setting is wrong: exit code 2
     ├── TopicMismatch      a Kafka topic is missing or has other partitions
@@ -18,6 +19,7 @@ from enum import StrEnum
 
 __all__ = [
     "FatalError",
+    "KafkaUnavailable",
     "Reason",
     "RejectedMessage",
     "RejectedQuery",
@@ -84,6 +86,12 @@ class SinkUnavailable(SmartMeterError):
     def __init__(self, detail: str, *, retry_after_seconds: float = 1.0) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class KafkaUnavailable(SmartMeterError):
+    """No broker answers; wait and try again."""
+
+    retriable = True
 
 
 class FatalError(SmartMeterError):

@@ -1,15 +1,29 @@
 """Kafka topics: create what is missing, and check that the rest is as it must be."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+from tenacity import (
+    AsyncRetrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
-from app.errors import TopicMismatch
+from app.errors import KafkaUnavailable, TopicMismatch
 from app.settings import Settings
 from app.topology import Topic, Topology
 
@@ -17,6 +31,9 @@ __all__ = ["Finding", "check_topics", "ensure_topics", "require_topics"]
 
 SEGMENT_BYTES = 64 << 20  # retention drops whole segments, so they are kept small
 VISIBLE_SECONDS_MAX = 15.0
+WAIT_SECONDS_MAX = 60.0
+
+logger = logging.getLogger(__name__)
 
 Finding = tuple[Topic, str]
 """A topic and what is to be said of it; empty when it is as it must be."""
@@ -37,7 +54,8 @@ async def ensure_topics(settings: Settings) -> list[Finding]:
     """Create missing topics, then return the findings of a check.
 
     Raises:
-        TopicMismatch: The broker cannot be reached, or refuses.
+        KafkaUnavailable: No broker answers.
+        TopicMismatch: It refuses.
     """
     topics = Topology(settings).topics
     async with _connected(settings) as admin:
@@ -53,12 +71,21 @@ async def ensure_topics(settings: Settings) -> list[Finding]:
 
 
 async def require_topics(settings: Settings) -> None:
-    """Check that the topics are as they must be.
+    """Wait for Kafka, up to a minute, and check that the topics are as they must be.
 
     Raises:
-        TopicMismatch: One is not, or the broker cannot be reached.
+        KafkaUnavailable: No broker has answered.
+        TopicMismatch: A topic is not as it must be.
     """
-    for topic, text in await check_topics(settings):
+    patience = AsyncRetrying(
+        retry=retry_if_exception_type(KafkaUnavailable),
+        wait=wait_random_exponential(multiplier=0.5, max=5.0),
+        stop=stop_after_delay(WAIT_SECONDS_MAX),
+        before_sleep=before_sleep_log(logger, logging.WARNING),
+        reraise=True,
+    )
+    findings: list[Finding] = await patience(check_topics, settings)
+    for topic, text in findings:
         if text:
             raise TopicMismatch(f"topic {topic.name}: {text}")
 
@@ -67,7 +94,7 @@ async def check_topics(settings: Settings) -> list[Finding]:
     """Return what is to be said of each topic, without changing any.
 
     Raises:
-        TopicMismatch: The broker cannot be reached.
+        KafkaUnavailable: No broker answers.
     """
     async with _connected(settings) as admin:
         return await _check(admin, Topology(settings).topics)
@@ -87,10 +114,12 @@ async def _connected(settings: Settings) -> AsyncIterator[Any]:
     try:
         await client.start()
         yield client
-    except (KafkaError, OSError) as error:
-        raise TopicMismatch(
-            f"Kafka at {servers} (SMARTMETER_KAFKA__SERVERS) does not do it: {error}"
+    except (KafkaConnectionError, NodeNotReadyError, OSError) as error:
+        raise KafkaUnavailable(
+            f"no Kafka answers at {servers} (SMARTMETER_KAFKA__SERVERS): {error}"
         ) from error
+    except KafkaError as error:
+        raise TopicMismatch(f"Kafka at {servers} refuses: {error}") from error
     finally:
         await client.close()
 

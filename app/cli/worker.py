@@ -18,7 +18,8 @@ def command() -> None:
     Example:
       SMARTMETER_WORKER__PORT=6067 smartmeter worker
     """
-    from app import topics, worker
+    from app import logs, topics, worker
 
+    logs.configure(worker.app.smartmeter.log_level)
     asyncio.run(topics.require_topics(worker.app.smartmeter))
     worker.run(worker.app)
