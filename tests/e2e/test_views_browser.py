@@ -1,0 +1,271 @@
+"""The pages in a real browser: what a person sees when all is well, and when not."""
+
+import asyncio
+import json
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from playwright.async_api import expect
+
+from app.views.site import mount
+from tests.browser import PHONE, a_viewer, column, layout_shift, shoot
+from tests.fake_worker import FIRST_START, FakeWorker, windows_of
+
+LINE, TRANSFORMER, START, MAXIMUM, STATE = 0, 1, 2, 6, 9
+
+
+@pytest.fixture
+async def viewer():
+    async with a_viewer() as viewer:
+        yield viewer
+        assert [] == viewer.faults
+
+
+async def serve(fake):
+    application = web.Application()
+    mount(application, fake.worker)
+    server = TestServer(application)
+    await server.start_server()
+    fake.url = str(server.make_url("")).rstrip("/")
+    fake.owners = {fake.url: list(fake.states)}
+    return server
+
+
+@pytest.fixture
+def fake():
+    fake = FakeWorker()
+    fake.fill(transformers=21, starts=60)
+    return fake
+
+
+@pytest.fixture
+async def site(fake):
+    server = await serve(fake)
+    yield fake.url
+    await server.close()
+
+
+def line_of(page):
+    return page.get_by_role("textbox", name="Line")
+
+
+async def shown(page):
+    await page.wait_for_selector("#windows[aria-busy=false]")
+
+
+async def test_the_overview_shows_lanes_workers_and_totals(viewer, site):
+    page = await viewer.open(site)
+    await expect(page.locator("#pulse-text")).to_have_text("Live")
+    await expect(page.locator("#lanes tbody tr")).to_have_count(8)
+    await expect(page.locator("#workers tbody tr")).to_have_count(1)
+    await expect(page.locator("#workers .state")).to_have_text("running")
+    await expect(page.locator("[data-figure=windows_open]")).to_have_text("42")
+    await expect(page.locator("[data-figure=maximum]")).to_contain_text(".")
+    await shoot(page, "overview")
+    assert {urlsplit(site).netloc} == viewer.hosts
+
+
+async def test_the_table_shows_the_newest_windows_first(viewer, site):
+    page = await viewer.open(f"{site}/transformers")
+    await shown(page)
+    starts = await column(page, START)
+    assert "2016-11-19 14:45" == starts[0]
+    assert sorted(starts, reverse=True) == starts
+    await expect(page.locator("#count")).to_have_text("1,260 windows")
+    await shoot(page, "transformers")
+
+
+async def test_every_column_sorts_both_ways(viewer, site):
+    page = await viewer.open(f"{site}/transformers")
+    await shown(page)
+    for number in range(11):
+        head = page.locator("#windows th").nth(number)
+        seen = set()
+        for _ in range(2):
+            async with page.expect_response(lambda r: "sort=" in r.url):
+                await head.locator("button").click()
+            order = await head.get_attribute("aria-sort")
+            seen.add(order)
+            if number < STATE:  # then come words, in an order of their own
+                texts = await column(page, number)
+                values = texts if number == START else [*map(figure, texts)]
+                assert sorted(values, reverse=order == "descending") == values
+        assert {"ascending", "descending"} == seen
+    assert "sort=verdict" in page.url
+
+
+def figure(text):
+    return float(text.replace(",", ""))
+
+
+async def test_filters_narrow_the_table_and_stand_in_the_address(viewer, site):
+    page = await viewer.open(f"{site}/transformers")
+    await shown(page)
+    await page.get_by_text("Open", exact=True).click()
+    await line_of(page).fill("12")
+    await expect(page.locator("#count")).to_have_text("14 windows")
+    assert {"12"} == set(await column(page, LINE))
+    assert {"open"} == set(await column(page, STATE))
+    assert "state=open" in page.url
+    assert "line=12" in page.url
+    again = await viewer.open(page.url)
+    await expect(again.locator("#count")).to_have_text("14 windows")
+    await expect(line_of(again)).to_have_value("12")
+
+
+async def test_a_transformer_has_a_page_of_its_own(viewer, site):
+    page = await viewer.open(f"{site}/transformers?line=11&transformer=3")
+    await shown(page)
+    await page.locator("#windows tbody a").first.click()
+    await expect(page).to_have_title("Line 11, transformer 3 · smartmeter")
+    await shown(page)
+    await expect(page.locator("#count")).to_contain_text("Lane 4")
+    await expect(page.locator("[data-figure=over_note]")).to_have_text(
+        "of 60 in memory"
+    )
+    await shoot(page, "transformer")
+
+
+async def test_a_window_that_changes_is_refreshed_without_a_layout_jump(
+    viewer, site, fake
+):
+    page = await viewer.open(f"{site}/transformers?sort=-maximum_volts")
+    await shown(page)
+    start = FIRST_START + 59 * 900
+    row = (11, 1, 50, 112.0, 115.0, 131.25, 7, 3)
+    fake.add(2, windows_of(start, row), watermark=start + 600)
+    moved = await layout_shift(page, 4_500)
+    assert "131.25" == (await column(page, MAXIMUM))[0]
+    assert 0 == moved
+
+
+async def test_ten_thousand_transformers_open_in_a_second_and_scroll(viewer):
+    fake = FakeWorker()
+    fake.fill(transformers=10_000, starts=3)
+    server = await serve(fake)
+    page = await viewer.open(f"{fake.url}/transformers")
+    await shown(page)
+    await expect(page.locator("#count")).to_have_text("first 5,000 of 30,000 windows")
+    rows = await page.locator("#windows tbody tr").count()
+    assert rows < 100
+    await page.evaluate("document.getElementById('viewport').scrollTop = 1e9")
+    await expect(page.locator("[aria-rowindex='5001']")).to_be_visible()
+    await server.close()
+
+
+async def test_the_table_breathes_until_the_first_answer(viewer, site):
+    release = asyncio.Event()
+
+    async def slow(route):
+        await release.wait()
+        await route.continue_()
+
+    page = await viewer.open(f"{site}/transformers", route=("**/api/**", slow))
+    await expect(page.locator("#pulse-text")).to_have_text("Loading")
+    assert 14 == await page.locator("#windows tbody tr").count()
+    await shoot(page, "loading")
+    release.set()
+    await shown(page)
+    assert await page.locator(".bone").count() == 0
+
+
+async def test_an_empty_table_says_why(viewer):
+    fake = FakeWorker()
+    server = await serve(fake)
+    page = await viewer.open(f"{fake.url}/transformers")
+    await expect(page.locator("#empty")).to_contain_text("No windows yet")
+    await shoot(page, "empty")
+    await line_of(page).fill("7")
+    await expect(page.locator("#empty")).to_contain_text("No window matches")
+    page = await viewer.open(f"{fake.url}/transformers/11/3")
+    await expect(page.locator("#empty")).to_contain_text("Nothing known")
+    await server.close()
+
+
+async def test_what_is_stale_says_so_and_comes_back(viewer, site):
+    broken = True
+
+    async def fail(route):
+        if broken:
+            await route.abort()
+        else:
+            await route.continue_()
+
+    page = await viewer.open(f"{site}/transformers")
+    await shown(page)
+    before = await column(page, MAXIMUM)
+    await page.route("**/api/**", fail)
+    await expect(page.locator("#pulse-text")).to_contain_text("Stale since")
+    await expect(page.locator("#notice")).to_contain_text("cannot be reached")
+    assert before == await column(page, MAXIMUM)
+    await shoot(page, "stale")
+    broken = False
+    await expect(page.locator("#pulse-text")).to_have_text("Live")
+    await expect(page.locator("#notice")).to_be_hidden()
+
+
+async def test_a_fault_of_the_worker_is_shown_in_its_own_words(viewer, site):
+    async def refuse(route):
+        body = json.dumps({"status": 500, "error": "This is a fault of the worker"})
+        await route.fulfill(status=500, content_type="application/json", body=body)
+
+    page = await viewer.open(f"{site}/transformers", route=("**/api/**", refuse))
+    await expect(page.locator("#notice")).to_contain_text("a fault of the worker")
+    await expect(page.locator("#pulse-text")).to_have_text("No answer")
+
+
+async def test_a_worker_that_is_gone_is_named_beside_what_the_rest_knows(viewer, fake):
+    for lane in (6, 7):
+        del fake.states[lane]
+    server = await serve(fake)
+    fake.owners["http://127.0.0.1:1"] = [6, 7]
+    page = await viewer.open(f"{fake.url}/transformers")
+    await shown(page)
+    await expect(page.locator("#pulse-text")).to_have_text("Incomplete")
+    notice = "http://127.0.0.1:1 cannot be reached. Missing here: lanes 6, 7"
+    await expect(page.locator("#notice")).to_contain_text(notice)
+    await shoot(page, "incomplete")
+    page = await viewer.open(fake.url, dark=True)
+    await expect(page.locator("#lanes tr.is-missing")).to_have_count(2)
+    await expect(page.locator("[data-figure=maximum_note]")).to_contain_text("missing")
+    await shoot(page, "incomplete-overview-dark")
+    await server.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/transformers", "/transformers/11/3"])
+async def test_a_phone_shows_all_that_matters_without_scrolling_sideways(
+    viewer, site, path
+):
+    page = await viewer.open(f"{site}{path}", size=PHONE)
+    await expect(page.locator("#pulse")).to_have_attribute("data-state", "live")
+    width = await page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"]
+    if path != "/":
+        await shown(page)
+        await expect(page.locator("#windows .badge").first).to_be_in_viewport()
+    await shoot(page, f"phone{path.replace('/', '-').rstrip('-')}")
+
+
+@pytest.mark.parametrize("path", ["/", "/transformers", "/transformers/11/3"])
+async def test_the_dark_is_dark(viewer, site, path):
+    page = await viewer.open(f"{site}{path}", dark=True)
+    await expect(page.locator("#pulse-text")).to_have_text("Live")
+    ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert "rgb(14, 19, 23)" == ground
+    await shoot(page, f"dark{path.replace('/', '-').rstrip('-')}")
+
+
+async def test_the_table_can_be_used_by_keyboard(viewer, site):
+    page = await viewer.open(f"{site}/transformers")
+    await shown(page)
+    await page.keyboard.press("Tab")
+    await expect(page.locator(".skip")).to_be_focused()
+    await page.locator("[data-sort=maximum_volts] button").focus()
+    await page.keyboard.press("Enter")
+    head = page.locator("[data-sort=maximum_volts]")
+    await expect(head).to_have_attribute("aria-sort", "descending")
+    await page.locator("#viewport").focus()
+    await page.keyboard.press("End")
+    await expect(page.locator("[aria-rowindex='1261']")).to_be_visible()
