@@ -140,7 +140,12 @@ def _reading(samples: Iterable[Sample], *, complete: bool) -> Reading:
         found = total(name, **labels)
         return 0 if math.isnan(found) else round(found)
 
-    accuracy = by_name.get("smartmeter_forecast_accuracy_ratio", [])
+    accuracies = by_name.get("smartmeter_forecast_accuracy_ratio", [])
+    right = [
+        (ratio, total("forecast_predictions_scored", **labels))
+        for labels, ratio in accuracies
+        if not math.isnan(ratio)
+    ]
     return Reading(
         figures=Figures(
             published=count("simulator_readings_published_total"),
@@ -162,11 +167,13 @@ def _reading(samples: Iterable[Sample], *, complete: bool) -> Reading:
             "archive": total("archive_lag_records"),
         },
         lanes=len(by_name.get("smartmeter_live_lag_frames", [])),
-        accuracy=_mean(value for _, value in accuracy if not math.isnan(value)),
+        accuracy=_mean(right),
         complete=complete,
     )
 
 
-def _mean(values: Iterable[float]) -> float | None:
-    found = list(values)
-    return sum(found) / len(found) if found else None
+def _mean(weighted: Iterable[tuple[float, float]]) -> float | None:
+    """Return the mean of values with their weights; none where nothing weighs."""
+    found = list(weighted)
+    weight = sum(weight for _, weight in found)
+    return sum(value * weight for value, weight in found) / weight if weight else None

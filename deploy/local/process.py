@@ -130,7 +130,7 @@ def spawn(
     return Process(pid=child.pid, started=started, child=child)
 
 
-def tail(log: Path, lines: int = 20) -> str:
+def tail(log: Path, lines: int) -> str:
     """Return the last lines of a log, as far as there are any."""
     try:
         with log.open("rb") as opened:

@@ -1,5 +1,6 @@
 """Waiting until a process can be used, and saying why where it never can."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ __all__ = ["ended", "failure", "wait_until_ready"]
 
 READY_SECONDS_MAX = 180.0
 PAUSE_SECONDS = 0.2
+LINES = 20
 
 # What a log says when …, and what a person can do about it.
 ADVICE = (
@@ -61,10 +63,24 @@ def ended(process: Process) -> str:
 
 def failure(name: str, what: str, log: Path) -> LauncherError:
     """Return an error with the last lines of a log and one line of advice."""
-    last = tail(log)
+    last = "\n".join(_readable(tail(log, LINES))[-LINES:])
     lowered = last.lower()
     advice = next((then for sign, then in ADVICE if sign in lowered), ADVICE_OTHERWISE)
     shown = f"\n{last}\n" if last else "\n(the log is empty)\n"
     return LauncherError(
         f"{name} {what}. The end of {log}:{shown}What to do: {advice}."
     )
+
+
+def _readable(text: str) -> list[str]:
+    """Return the lines of a log; the product's own, which are JSON, in plain words."""
+    lines = []
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+            words = f"{record['time']} {record['level']} {record['message']}"
+        except (ValueError, TypeError, KeyError):
+            lines.append(line)
+        else:
+            lines += [words, *record.get("exception", "").splitlines()]
+    return lines

@@ -1,10 +1,11 @@
 """The reckoning of a run, from the metrics that processes show."""
 
+import json
 import math
 
 import pytest
 
-from deploy.local import figures, reckoning, screen
+from deploy.local import figures, readiness, reckoning, screen
 from deploy.local.errors import LauncherError
 from deploy.local.figures import Figures, Reading
 from deploy.local.reckoning import Reckoning
@@ -63,8 +64,12 @@ def test_samples_of_all_processes_are_summed():
             ("smartmeter_live_lag_frames", {"partition": "1"}, 4.0),
             ("smartmeter_archive_rows_total", {"table": "raw_data"}, 97.0),
             ("smartmeter_archive_rows_total", {"table": "max_voltage"}, 5.0),
-            ("smartmeter_forecast_accuracy_ratio", {"partition": "0"}, 0.5),
-            ("smartmeter_forecast_accuracy_ratio", {"partition": "1"}, math.nan),
+            ("smartmeter_forecast_predictions_scored", {"partition": "0"}, 30.0),
+            ("smartmeter_forecast_predictions_scored", {"partition": "1"}, 10.0),
+            ("smartmeter_forecast_predictions_scored", {"partition": "2"}, 0.0),
+            ("smartmeter_forecast_accuracy_ratio", {"partition": "0"}, 1.0),
+            ("smartmeter_forecast_accuracy_ratio", {"partition": "1"}, 0.6),
+            ("smartmeter_forecast_accuracy_ratio", {"partition": "2"}, math.nan),
             ("python_info", {}, 1.0),
         ],
         complete=True,
@@ -78,11 +83,12 @@ def test_samples_of_all_processes_are_summed():
             late=7,
             raw_data=97,
             max_voltage=5,
+            predictions_scored=40,
         )
         == reading.figures
     )
     assert "" == reading.figures.off
-    assert (7.0, 2, 0.5) == (reading.lag["live"], reading.lanes, reading.accuracy)
+    assert (7.0, 2, 0.9) == (reading.lag["live"], reading.lanes, reading.accuracy)
 
 
 @pytest.mark.parametrize(
@@ -163,3 +169,39 @@ def test_line_tells_everything_of_a_moment():
     assert line.startswith("  35 s  published 1,234 (500/s)")
     for part in ("counted 1,200", "dead letters 3", "windows closed 9", "lag 0/?/0"):
         assert part in line
+
+
+def test_log_lines_of_our_own_are_shown_as_a_person_reads_them(tmp_path):
+    log = tmp_path / "worker.log"
+    record = {
+        "time": "2026-01-01T00:00:00+00:00",
+        "level": "critical",
+        "logger": "app.worker",
+        "message": "Stopping at once.",
+        "exception": "Traceback\n  ValueError: 7",
+    }
+    log.write_text(f"plain\n{json.dumps(record)}\n17\n")
+
+    shown = str(readiness.failure("worker", "has ended", log)).splitlines()[1:-1]
+
+    assert [
+        "plain",
+        "2026-01-01T00:00:00+00:00 critical Stopping at once.",
+        "Traceback",
+        "  ValueError: 7",
+        "17",
+    ] == shown
+
+
+@pytest.mark.parametrize(
+    ("last", "advice"),
+    [
+        ("java.net.BindException: Address already in use", "stop that one"),
+        ("java.io.IOException: No space left on device", "free some space"),
+        ("nothing that anybody knows", "read the whole log"),
+    ],
+)
+def test_failure_ends_with_what_to_do(tmp_path, last, advice):
+    log = tmp_path / "kafka.log"
+    log.write_text(last)
+    assert advice in str(readiness.failure("kafka", "has ended", log)).splitlines()[-1]

@@ -23,7 +23,7 @@ STUBBORN = [
 
 def wait_for_output(log):
     deadline = time.monotonic() + 20
-    while "here" not in process.tail(log):
+    while "here" not in process.tail(log, 5):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -78,15 +78,15 @@ def test_last_log_is_kept_beside_the_new_one(log):
     for word in ("first", "second"):
         started = process.spawn([sys.executable, "-c", f"print('{word}')"], log=log)
         assert started.wait(20)
-    assert "second" == process.tail(log)
-    assert "first" == process.tail(log.with_suffix(".log.1"))
+    assert "second" == process.tail(log, 5)
+    assert "first" == process.tail(log.with_suffix(".log.1"), 5)
 
 
 def test_tail_is_the_last_lines_only(tmp_path):
     log = tmp_path / "long.log"
     log.write_text("\n".join(str(n) for n in range(100_000)))
-    assert "99998\n99999" == process.tail(log, lines=2)
-    assert "" == process.tail(tmp_path / "none.log")
+    assert "99998\n99999" == process.tail(log, 2)
+    assert "" == process.tail(tmp_path / "none.log", 2)
 
 
 def test_unreadable_ledger_says_what_to_do(tmp_path):
