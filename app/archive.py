@@ -165,18 +165,17 @@ class Archive(SmartMeter):
     async def _beginning(self, tp: TP, offset: int) -> int:
         """Return the offset at which a partition goes on; it brought `offset` first."""
         # Where Faust sought to; it tells nobody else. Absent: nothing is committed.
-        committed = self.consumer._committed_offset.get(tp) or 0  # noqa: SLF001
-        earliest = (await self.consumer.earliest_offsets(tp))[tp]
-        if earliest > committed > 0:
-            logger.error(
-                "%s: offsets %s to %s were deleted before they were stored.",
-                tp,
-                committed,
-                earliest - 1,
-            )
+        committed: int = self.consumer._committed_offset.get(tp) or 0  # noqa: SLF001
+        if offset == committed:
+            return committed
         if offset < committed:
-            logger.warning("%s: begins anew, the topic is another one.", tp)
+            logger.warning("%s begins anew: the topic is another one.", tp)
             return offset
+        # This waits behind the fetch that is under way, up to 1.5 s.
+        earliest: int = (await self.consumer.earliest_offsets(tp))[tp]
+        if earliest > committed > 0:
+            lost = f"offsets {committed} to {earliest - 1}"
+            logger.error("%s: %s were deleted before they were stored.", tp, lost)
         return max(committed, earliest)
 
     # Storing ------------------------------------------------------------------------
