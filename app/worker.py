@@ -22,6 +22,7 @@ from mode.utils.queues import FlowControlEvent
 
 from app import logs, settings
 from app.errors import FatalError
+from app.settings.sections import Kafka
 from app.topology import Topic, Topology
 
 __all__ = ["Result", "SmartMeter", "app", "create_app", "run"]
@@ -146,37 +147,13 @@ def create_app(
 
     kind is the class of the app, options are Faust settings of this stage alone.
     """
-    kafka = values.kafka
     stage = kind(
         group,
         origin=__name__,
         autodiscover=autodiscover,
-        broker=[f"kafka://{server.strip()}" for server in kafka.servers.split(",")],
-        store="memory://",
         # Faust makes this folder, and a memory store leaves it empty.
         datadir=Path(tempfile.gettempdir()) / f"{group}-{web_port}",
-        topic_partitions=kafka.lanes,
-        topic_replication_factor=kafka.replication_factor,
-        topic_allow_declare=False,  # `smartmeter topics` creates them, and checks
-        topic_disable_leader=True,
-        table_standby_replicas=0,
-        processing_guarantee="at_least_once",
-        stream_buffer_maxsize=STREAM_BUFFER_FRAMES,
-        stream_publish_on_commit=False,
-        consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=identity or f"{web_host}-{web_port}",
-        consumer_max_fetch_size=FETCH_BYTES_MAX,
-        broker_commit_interval=1.0,
-        broker_session_timeout=kafka.session_timeout_seconds,
-        broker_heartbeat_interval=kafka.session_timeout_seconds / 5,
-        broker_request_timeout=max(
-            kafka.request_timeout_seconds, kafka.session_timeout_seconds
-        ),
-        producer_acks=-1,
-        producer_linger=PRODUCER_LINGER_SECONDS,
-        producer_max_batch_size=1 << 20,
-        producer_max_request_size=4 << 20,
-        producer_request_timeout=kafka.request_timeout_seconds,
         web_host=web_host,
         web_bind=web_bind,
         web_port=web_port,
@@ -184,10 +161,40 @@ def create_app(
         web_router_enabled=False,
         canonical_url=f"http://{web_host}:{web_port}",
         worker_redirect_stdouts=False,
+        **_kafka_options(values.kafka),
         **options,
     )
     stage.smartmeter = values
     return stage
+
+
+def _kafka_options(kafka: Kafka) -> dict[str, Any]:
+    """Return how Faust is to use Kafka; the reasons are in ARCHITECTURE.md."""
+    return {
+        "broker": [f"kafka://{server.strip()}" for server in kafka.servers.split(",")],
+        "store": "memory://",
+        "topic_partitions": kafka.lanes,
+        "topic_replication_factor": kafka.replication_factor,
+        "topic_allow_declare": False,  # `smartmeter topics` creates them, and checks
+        "topic_disable_leader": True,
+        "table_standby_replicas": 0,
+        "processing_guarantee": "at_least_once",
+        "stream_buffer_maxsize": STREAM_BUFFER_FRAMES,
+        "stream_publish_on_commit": False,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": FETCH_BYTES_MAX,
+        "broker_commit_interval": 1.0,
+        "broker_session_timeout": kafka.session_timeout_seconds,
+        "broker_heartbeat_interval": kafka.session_timeout_seconds / 5,
+        "broker_request_timeout": max(
+            kafka.request_timeout_seconds, kafka.session_timeout_seconds
+        ),
+        "producer_acks": -1,
+        "producer_linger": PRODUCER_LINGER_SECONDS,
+        "producer_max_batch_size": 1 << 20,
+        "producer_max_request_size": 4 << 20,
+        "producer_request_timeout": kafka.request_timeout_seconds,
+    }
 
 
 def run(stage: SmartMeter) -> None:

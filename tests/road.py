@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import time
 import urllib.error
@@ -12,11 +13,13 @@ from pathlib import Path
 import nats
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.policies import RoundRobinPolicy
 
 from app import settings, topics
 from app.topology import Topology
 from deploy.local import ports
-from deploy.local.process import Process, spawn, tail
+from deploy.local.process import ROOT, Process, spawn, tail
 
 READY_SECONDS_MAX = 60
 
@@ -45,6 +48,20 @@ class Road:
     def __exit__(self, *_):
         for process in self.processes.values():
             process.kill()
+
+    def command(self, *words: str) -> str:
+        """Run `smartmeter WORDS` to its end; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "app", *words],
+            env=self.environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def start(self, name: str, command: str = "", **environ: str) -> None:
         """Start `smartmeter COMMAND` under a name, or start it again."""
@@ -136,6 +153,25 @@ class Road:
         finally:
             await consumer.stop()
         return sorted(found, key=lambda record: record[:2])
+
+    def cql(self, statement: str) -> list[tuple]:
+        """Return the rows of a CQL statement on the run's keyspace."""
+        archive = self.settings.archive
+        cluster = Cluster(
+            archive.contact_points.split(","),
+            port=archive.port,
+            execution_profiles={
+                EXEC_PROFILE_DEFAULT: ExecutionProfile(
+                    RoundRobinPolicy(), request_timeout=30
+                )
+            },
+            protocol_version=5,
+        )
+        try:
+            session = cluster.connect(self.topology.keyspace)
+            return [tuple(row) for row in session.execute(statement)]
+        finally:
+            cluster.shutdown()
 
     def publish(self, messages) -> None:
         """Publish (subject behind the base, payload) in order, each acknowledged."""

@@ -9,8 +9,8 @@ from app.wire.meter import encode_reading
 from tests.oracle import Oracle
 from tests.road import Road
 
-SIZE, GRACE, THRESHOLD = 60, 120, 116.0
-BASE = 1_700_000_040  # a multiple of 60
+SIZE, GRACE, THRESHOLD = 600, 120, 116.0
+BASE = 1_700_000_400  # a multiple of 600
 READINGS = 40_000
 BAD = [
     ("data.11.1.1", b""),
@@ -57,7 +57,7 @@ def message(reading):
 
 
 @pytest.fixture
-def road(nats_server, kafka_server, environ_for, tmp_path):
+def road(nats_server, kafka_server, cassandra_server, environ_for, tmp_path):
     environ = environ_for(
         windows={
             "size_seconds": SIZE,
@@ -66,18 +66,55 @@ def road(nats_server, kafka_server, environ_for, tmp_path):
         }
     )
     with Road(environ, tmp_path) as road:
+        road.command("schema", "apply")
         yield road
 
 
 def test_windows_equal_the_oracle_though_the_live_worker_is_killed(road):
+    """In Kafka, in the web view and in Cassandra, and the fleet's maxima likewise."""
     known, last = list(readings(seed=1)), closers()
     oracle = Oracle(SIZE, GRACE, THRESHOLD)
     for reading in known:
         oracle.read(None, *reading)
-    road.start("bridge")
-    road.start("worker")
-    road.ready("bridge", "worker")
+    for name in ("bridge", "worker", "archive"):
+        road.start(name)
+    road.ready("bridge", "worker", "archive")
 
+    publish_and_kill(road, known, last)
+    total = READINGS + len(last)
+    road.wait_for(
+        lambda: len(closed_rows(road)) >= len(oracle.windows), "all windows to close"
+    )
+    road.ready("worker")
+    road.wait_for(
+        lambda: road.metric("worker", "smartmeter_live_readings_counted") == total,
+        f"{total} readings to be counted",
+    )
+
+    assert_equal(oracle, closed_rows(road))
+    assert_equal(oracle, road.wait_for(lambda: viewed_rows(road, oracle), "the view"))
+    assert_equal(oracle, road.wait_for(lambda: stored_rows(road, oracle), "Cassandra"))
+    expected = pytest.approx(oracle.fleet_maxima(), abs=1e-5)
+    assert expected == road.wait_for(
+        lambda: fleet_maxima(road, oracle), "the fleet's maxima to be final"
+    )
+    assert expected == road.wait_for(
+        lambda: stored_maxima(road, oracle), "the fleet's maxima to be stored"
+    )
+    letters = road.records(road.topology.dead_letters.name)
+    assert len(BAD) == len({fields["sequence"] for _, _, fields in letters})
+    road.wait_for(
+        lambda: stored_readings(road) == DISTINCT, "every reading in raw_data"
+    )
+
+
+DISTINCT = len(
+    {(r[0], *r[1:4]) for r in [*readings(seed=1), *closers()]}
+)  # raw_data has one row a meter and second
+
+
+def publish_and_kill(road, known, last):
+    """Publish everything, broken messages in between; kill the worker twice."""
     messages = [message(reading) for reading in known]
     for number, bad in enumerate(BAD):
         messages.insert(number * 2_000 + 7, bad)
@@ -85,11 +122,11 @@ def test_windows_equal_the_oracle_though_the_live_worker_is_killed(road):
         target=road.publish, args=([*messages, *map(message, last)],)
     )
     publisher.start()
-    for target in (0.2, 0.5):
+    for share in (0.2, 0.5):
         road.wait_for(
-            lambda target=target: (
+            lambda share=share: (
                 road.metric("bridge", "smartmeter_bridge_readings_total")
-                > target * READINGS
+                > share * READINGS
             ),
             "readings to pass the bridge",
         )
@@ -97,53 +134,81 @@ def test_windows_equal_the_oracle_though_the_live_worker_is_killed(road):
         road.start("worker")
     publisher.join()
 
-    total = READINGS + len(last)
-    road.wait_for(
-        lambda: len(closed_rows(road)) >= len(oracle.windows), "all windows to close"
-    )
-    rows = closed_rows(road)
+
+def assert_equal(oracle, rows):
+    """Rows by (start, line, transformer) are the oracle's windows."""
     assert sorted(oracle.windows) == sorted(rows)
     for key, window in oracle.windows.items():
-        row = rows[key]
-        assert (window.count, window.minimum, window.maximum) == (
-            row["count"],
-            pytest.approx(row["minimum"], abs=1e-5),
-            pytest.approx(row["maximum"], abs=1e-5),
+        count, minimum, maximum, mean, over, usagepoint = rows[key]
+        assert (window.count, window.over, window.usagepoint) == (
+            count,
+            over,
+            usagepoint,
         )
-        assert window.mean == pytest.approx(row["mean"], abs=1e-5)
-        assert (window.over, window.usagepoint) == (row["over"], row["usagepoint"])
-
-    expected = oracle.fleet_maxima()
-    maxima = road.wait_for(
-        lambda: fleet_maxima(road, expected), "the fleet's maxima to be final"
-    )
-    assert expected == pytest.approx({k: maxima[k] for k in expected}, abs=1e-5)
-
-    letters = road.records(road.topology.dead_letters.name)
-    assert len(BAD) == len({fields["sequence"] for _, _, fields in letters})
-    road.ready("worker")
-    road.wait_for(
-        lambda: road.metric("worker", "smartmeter_live_readings_counted") == total,
-        f"{total} readings to be counted",
-    )
+        assert (window.minimum, window.maximum, window.mean) == pytest.approx(
+            (minimum, maximum, mean), abs=1e-5
+        )
 
 
 def closed_rows(road):
     """Closed windows as the topic has them; repeated rows must be equal."""
     rows = {}
     for _, _, fields in road.records(road.topology.windows.name):
-        names = [n for n, column in fields.items() if isinstance(column, list)]
-        for values in zip(*(fields[name] for name in names), strict=True):
-            row = dict(zip(names, values, strict=True))
-            key = (row["start"], row["line"], row["transformer"])
-            assert rows.setdefault(key, row) == row
+        names = ("start", "line", "transformer", *VALUES)
+        for *key, count, minimum, maximum, mean, over, usagepoint in zip(
+            *(fields[name] for name in names), strict=True
+        ):
+            row = (count, minimum, maximum, mean, over, usagepoint)
+            assert rows.setdefault(tuple(key), row) == row
     return rows
 
 
-def fleet_maxima(road, expected):
-    """The fleet's maximum by epoch once all expected ones are there, each said once."""
+VALUES = ("count", "minimum", "maximum", "mean", "over", "usagepoint")
+VIEW_VALUES = (
+    "readings_count",
+    "minimum_volts",
+    "maximum_volts",
+    "mean_volts",
+    "readings_over_threshold",
+    "maximum_usage_point",
+)
+
+
+def viewed_rows(road, oracle):
+    """Closed windows as the web view shows them, once all are there."""
+    answer = road.json("worker", "/api/v1/windows?state=closed&limit=50000")
+    rows = {
+        (w["window_start_epoch_seconds"], w["line"], w["transformer"]): tuple(
+            w[name] for name in VIEW_VALUES
+        )
+        for w in answer["windows"]
+    }
+    return rows if len(rows) >= len(oracle.windows) else None
+
+
+def stored_rows(road, oracle):
+    """Closed windows as Cassandra has them, once all are there."""
+    names = ", ".join(VALUES)
+    found = road.cql(f"SELECT start, line, transformer, {names} FROM windows")
+    rows = {tuple(row[:3]): tuple(row[3:]) for row in found}
+    return rows if len(rows) >= len(oracle.windows) else None
+
+
+def fleet_maxima(road, oracle):
+    """The fleet's maximum by epoch, each said once, when all are there."""
     maxima = {}
     for _, _, fields in road.records(road.topology.maxima.name):
         voltage = maxima.setdefault(fields["epoch"], fields["voltage"])
         assert voltage == fields["voltage"]
-    return maxima if expected.keys() <= maxima.keys() else None
+    return maxima if len(maxima) >= len(oracle.fleet_maxima()) else None
+
+
+def stored_maxima(road, oracle):
+    """The seed's max_voltage, when all epochs are there."""
+    maxima = dict(road.cql("SELECT epoch, voltage FROM max_voltage"))
+    return maxima if len(maxima) >= len(oracle.fleet_maxima()) else None
+
+
+def stored_readings(road):
+    """The rows of raw_data."""
+    return road.cql("SELECT count(*) FROM raw_data")[0][0]
