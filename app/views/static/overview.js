@@ -70,7 +70,8 @@ function showWorkers(answer) {
     row.cells[1].firstChild.dataset.state = state;
     setText(row.cells[1].firstChild.lastChild, words);
     setText(row.cells[2], worker.lanes.join(", ") || DASH);
-    setText(row.cells[3], speeds.length ? rate(speeds.reduce((sum, speed) => sum + (speed ?? 0), 0)) : DASH);
+    const known = speeds.length > 0 && speeds.every((speed) => speed !== null);
+    setText(row.cells[3], known ? rate(speeds.reduce((sum, speed) => sum + speed, 0)) : DASH);
   });
 }
 
