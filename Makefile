@@ -11,7 +11,7 @@ WORKERS ?=
 NAME ?= worker
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE))
 
-.PHONY: help install run up down status check format test unit functional integration e2e browser bench clean
+.PHONY: help install run up down status check format test unit functional integration e2e browser bench faults clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ browser: ## Install Debian's Chromium, which tests of the pages drive
 	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	} || { echo 'The tests of the pages need Chromium: as root, apt-get install chromium' >&2; exit 1; }
+
+faults: install ## Kills, pauses and restarts drawn from a seed: SEED=1 SEEDS=10 FOR=60
+	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1) --for $(or $(FOR),60)
 
 bench: install ## One benchmark: NAME=worker
 	$(BIN)/python -m tests.bench.$(NAME)
