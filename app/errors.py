@@ -5,9 +5,11 @@ SmartMeterError
 ├── RejectedRow            the store refuses a row for its content: to the dead letters
 ├── RejectedQuery          the store refuses a statement: tell who wrote it
 ├── SinkUnavailable        the store is away: back off and try again (retriable)
+├── NatsUnavailable        no NATS server answers: wait and try again (retriable)
 ├── KafkaUnavailable       no broker answers: wait and try again (retriable)
 └── FatalError             the process must stop, exit code 1
     ├── SettingsError      a setting is wrong: exit code 2
+    ├── AccessDenied       NATS or Kafka refuses who we are, or is not whom we trust
     ├── TopicMismatch      a Kafka topic is missing or has other partitions
     ├── SchemaMismatch     the keyspace is missing or has another version
     ├── StreamUnavailable  the JetStream stream is missing, or takes nothing
@@ -18,8 +20,10 @@ SmartMeterError
 from enum import StrEnum
 
 __all__ = [
+    "AccessDenied",
     "FatalError",
     "KafkaUnavailable",
+    "NatsUnavailable",
     "Reason",
     "RejectedMessage",
     "RejectedQuery",
@@ -94,6 +98,12 @@ class KafkaUnavailable(SmartMeterError):
     retriable = True
 
 
+class NatsUnavailable(SmartMeterError):
+    """No NATS server answers; wait and try again."""
+
+    retriable = True
+
+
 class FatalError(SmartMeterError):
     """The process must stop; a supervisor or a person decides what next."""
 
@@ -102,6 +112,10 @@ class SettingsError(FatalError):
     """A setting is wrong; the message names the variable."""
 
     exit_code = 2
+
+
+class AccessDenied(FatalError):
+    """NATS or Kafka refuses our credentials, or shows a certificate we do not trust."""
 
 
 class TopicMismatch(FatalError):

@@ -41,6 +41,38 @@ class Nats(Section):
     connect_timeout_seconds: float = Field(
         5.0, gt=0, le=60, description="Bound of one connection attempt."
     )
+    user: str = Field("", description="User name; empty: none is sent.")
+    password: SecretStr = Field(SecretStr(""), description="Password of the user.")
+    token: SecretStr = Field(SecretStr(""), description="Token, instead of a user.")
+    nkey_seed: SecretStr = Field(
+        SecretStr(""), description="Seed of an nkey (SU…), instead of a user."
+    )
+    credentials: SecretStr = Field(
+        SecretStr(""),
+        description="Content of a credentials file (JWT and seed), instead of a user.",
+    )
+    tls: bool = Field(
+        False, description="Refuse any connection to NATS that is not encrypted."
+    )
+    ca: SecretStr = Field(
+        SecretStr(""),
+        description="Certificates (PEM) of the private CA to trust; turns tls on.",
+    )
+
+    @model_validator(mode="after")
+    def says_once_who_asks(self) -> Self:
+        """Refuse two identities, of which one would be ignored in silence."""
+        given = [
+            name
+            for name in ("user", "token", "nkey_seed", "credentials")
+            if (value := getattr(self, name))
+            and (isinstance(value, str) or value.get_secret_value())
+        ]
+        if len(given) > 1:
+            raise ValueError(f"give one of {' and '.join(given)}, not both")
+        if bool(self.user) != bool(self.password.get_secret_value()):
+            raise ValueError("user and password belong together")
+        return self
 
 
 class Kafka(Section):
@@ -76,6 +108,24 @@ class Kafka(Section):
     request_timeout_seconds: float = Field(
         30.0, gt=0, le=600, description="Bound of one request to the broker."
     )
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "", description="How a user proves itself; empty: none does."
+    )
+    user: str = Field("", description="User name for sasl_mechanism.")
+    password: SecretStr = Field(SecretStr(""), description="Password of the user.")
+    tls: bool = Field(False, description="Encrypt all connections to Kafka.")
+    ca: SecretStr = Field(
+        SecretStr(""),
+        description="Certificates (PEM) of the private CA to trust; turns tls on.",
+    )
+
+    @model_validator(mode="after")
+    def names_all_that_a_user_needs(self) -> Self:
+        """Refuse half an identity, which would be ignored in silence."""
+        given = (self.sasl_mechanism, self.user, self.password.get_secret_value())
+        if any(given) and not all(given):
+            raise ValueError("sasl_mechanism, user and password belong together")
+        return self
 
 
 class Windows(Section):
@@ -109,16 +159,27 @@ class Bridge(Section):
     """NATS to Kafka and back."""
 
     frame_rows_max: int = Field(
-        500, ge=1, le=5_000, description="Most readings in one frame."
+        500, ge=1, le=2_000, description="Most readings in one frame."
     )
     frame_milliseconds_max: int = Field(
         20, ge=1, le=5_000, description="Longest wait for a frame to fill."
     )
     in_flight_frames_max: int = Field(
-        16,
+        8,
         ge=1,
         le=1_000,
-        description="Frames sent and not yet acknowledged, per lane.",
+        description="Batches of readings ready and not yet sent, per lane.",
+    )
+    identity: str = Field(
+        "",
+        pattern=r"^[\w.:-]{0,100}$",
+        description="Name among the bridges, no two alike; empty: host name and port.",
+    )
+    lease_seconds: float = Field(
+        5.0,
+        ge=2,
+        le=60,
+        description="A bridge silent for this long loses its lanes to the others.",
     )
     idle_seconds: float = Field(
         1.0,

@@ -1,0 +1,236 @@
+"""Who we are to NATS and Kafka, and whom we trust: one home for every client's options.
+
+Secrets come from the settings and go to the drivers; no message here holds one.
+"""
+
+import asyncio
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+import nats.errors
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaError
+from nats.aio.client import Client, RawCredentials
+
+from app.errors import AccessDenied, KafkaUnavailable, NatsUnavailable, SettingsError
+from app.settings import Settings
+
+__all__ = [
+    "NatsClient",
+    "connect_nats",
+    "kafka_options",
+    "kafka_servers",
+    "knock_at_kafka",
+    "nats_options",
+    "nats_servers",
+    "tls_context",
+]
+
+KAFKA_PORT = 9092
+REFUSALS = ("authorization", "authentication", "permissions", "expired", "revoked")
+
+
+class NatsClient(Client):
+    """A NATS client that sends nothing of us over a connection that is not encrypted.
+
+    nats-py encrypts when the server asks for it, and says its password in the clear
+    when the server (or whoever answers in its place) does not.
+    """
+
+    demands_tls = False
+
+    def _connect_command(self) -> bytes:
+        transport = getattr(self, "_transport", None)
+        writer = getattr(transport, "_io_writer", None)
+        encrypted = writer and writer.get_extra_info("ssl_object")
+        if self.demands_tls and not encrypted:
+            raise nats.errors.SecureConnRequiredError
+        return super()._connect_command()
+
+
+def nats_servers(settings: Settings) -> list[str]:
+    """Return the addresses of the NATS servers."""
+    return [server.strip() for server in settings.nats.servers.split(",")]
+
+
+def nats_options(settings: Settings) -> dict[str, Any]:
+    """Return what `Client.connect` must know of identity and encryption."""
+    section = settings.nats
+    options: dict[str, Any] = {
+        "servers": nats_servers(settings),
+        "connect_timeout": max(1, round(section.connect_timeout_seconds)),
+    }
+    if section.user:
+        options["user"] = section.user
+        options["password"] = section.password.get_secret_value()
+    if token := section.token.get_secret_value():
+        options["token"] = token
+    if seed := section.nkey_seed.get_secret_value():
+        options["nkeys_seed_str"] = seed
+    if credentials := section.credentials.get_secret_value():
+        options["user_credentials"] = RawCredentials(credentials + "\n")
+    if _nats_demands_tls(settings):
+        authorities = section.ca.get_secret_value()
+        options["tls"] = tls_context(authorities, "SMARTMETER_NATS__CA")
+    return options
+
+
+async def connect_nats(
+    client: NatsClient, settings: Settings, *, name: str, **options: Any
+) -> None:
+    """Connect a client once; whoever calls decides whether to try again.
+
+    Args:
+        client: Not connected yet.
+        settings: Where, and as whom.
+        name: What the server's monitoring shows.
+        options: Of `Client.connect`.
+
+    Raises:
+        AccessDenied: A server refuses us, or we do not trust it.
+        NatsUnavailable: None answers.
+    """
+    client.demands_tls = _nats_demands_tls(settings)
+    servers = nats_servers(settings)
+    seen: list[Exception] = []
+
+    async def note(error: Exception) -> None:
+        seen.append(error)
+
+    seconds = settings.nats.connect_timeout_seconds * len(servers) + 1.0
+    try:
+        async with asyncio.timeout(seconds):
+            await client.connect(
+                **nats_options(settings),
+                name=name,
+                allow_reconnect=False,
+                reconnect_time_wait=1,
+                error_cb=note,
+                **options,
+            )
+    except (OSError, TimeoutError, nats.errors.Error) as error:
+        cause = seen[-1] if seen and isinstance(error, TimeoutError) else error
+        raise _nats_trouble(settings, cause) from error
+    except (ValueError, IndexError) as error:
+        # nkeys and the JWT reader; their words could repeat a part of the secret.
+        raise SettingsError(
+            "SMARTMETER_NATS__NKEY_SEED or SMARTMETER_NATS__CREDENTIALS:"
+            f" not what nats-server's tools write ({type(error).__name__})"
+        ) from None
+
+
+def _nats_trouble(settings: Settings, cause: Exception) -> Exception:
+    where = f"NATS at {_shown(nats_servers(settings))}"
+    text = str(cause).removeprefix("nats: ").strip().strip("'").lower()
+    if isinstance(cause, nats.errors.SecureConnRequiredError):
+        return AccessDenied(
+            f"{where} does not encrypt, and SMARTMETER_NATS__TLS or …__CA asks for it"
+        )
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return AccessDenied(
+            f"{where} shows a certificate that is not trusted"
+            f" ({cause.verify_message}): see SMARTMETER_NATS__CA"
+        )
+    if any(word in text for word in REFUSALS):
+        return AccessDenied(
+            f"{where} refuses us ({text}): see SMARTMETER_NATS__USER, …__TOKEN,"
+            " …__NKEY_SEED and …__CREDENTIALS"
+        )
+    return NatsUnavailable(
+        f"{where} (SMARTMETER_NATS__SERVERS) does not answer: {text or repr(cause)}"
+    )
+
+
+def _nats_demands_tls(settings: Settings) -> bool:
+    return (
+        settings.nats.tls
+        or bool(settings.nats.ca.get_secret_value())
+        or any(server.startswith("tls://") for server in nats_servers(settings))
+    )
+
+
+def kafka_servers(settings: Settings) -> list[str]:
+    """Return the bootstrap addresses."""
+    return [server.strip() for server in settings.kafka.servers.split(",")]
+
+
+def kafka_options(settings: Settings) -> dict[str, Any]:
+    """Return what every aiokafka client must know of place, identity, encryption."""
+    kafka = settings.kafka
+    authorities = kafka.ca.get_secret_value()
+    encrypted = kafka.tls or bool(authorities)
+    protocol = "SSL" if encrypted else "PLAINTEXT"
+    options: dict[str, Any] = {
+        "bootstrap_servers": kafka_servers(settings),
+        "request_timeout_ms": int(kafka.request_timeout_seconds * 1_000),
+        "security_protocol": f"SASL_{protocol}" if kafka.sasl_mechanism else protocol,
+    }
+    if encrypted:
+        options["ssl_context"] = tls_context(authorities, "SMARTMETER_KAFKA__CA")
+    if kafka.sasl_mechanism:
+        options["sasl_mechanism"] = kafka.sasl_mechanism
+        options["sasl_plain_username"] = kafka.user
+        options["sasl_plain_password"] = kafka.password.get_secret_value()
+    return options
+
+
+async def knock_at_kafka(settings: Settings) -> None:
+    """Connect to a broker and say who we are, because aiokafka's clients hide why not.
+
+    Raises:
+        AccessDenied: A broker refuses us, or we do not trust it.
+        KafkaUnavailable: None answers.
+    """
+    options = kafka_options(settings)
+    causes: list[Exception] = []
+    for server in options.pop("bootstrap_servers"):
+        place = urlsplit(f"//{server}")
+        try:
+            connection = await create_conn(
+                place.hostname, place.port or KAFKA_PORT, **options
+            )
+        except (OSError, TimeoutError, KafkaError) as error:
+            causes.append(error)
+            continue
+        connection.close()
+        return
+    raise _kafka_trouble(settings, causes[0]) from causes[0]
+
+
+def _kafka_trouble(settings: Settings, cause: Exception) -> Exception:
+    where = f"Kafka at {', '.join(kafka_servers(settings))}"
+    kind = type(cause).__name__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return AccessDenied(
+            f"{where} shows a certificate that is not trusted"
+            f" ({cause.verify_message}): see SMARTMETER_KAFKA__CA"
+        )
+    if isinstance(cause, ssl.SSLError):
+        return AccessDenied(f"{where} does not speak TLS: see SMARTMETER_KAFKA__TLS")
+    if "Sasl" in kind or "Authentication" in kind or "Authorization" in kind:
+        return AccessDenied(
+            f"{where} refuses the user {settings.kafka.user!r} ({kind}):"
+            " see SMARTMETER_KAFKA__USER, …__PASSWORD and …__SASL_MECHANISM"
+        )
+    return KafkaUnavailable(
+        f"{where} (SMARTMETER_KAFKA__SERVERS) does not answer: {cause or kind};"
+        " a broker that demands TLS or a user says no more than that"
+    )
+
+
+def tls_context(authorities: str, variable: str) -> ssl.SSLContext:
+    """Return a context that trusts these authorities (PEM), or the system's if none.
+
+    Raises:
+        SettingsError: They are no certificates; names the variable.
+    """
+    try:
+        return ssl.create_default_context(cadata=authorities or None)
+    except (ssl.SSLError, ValueError):
+        raise SettingsError(f"{variable}: holds no PEM certificates") from None
+
+
+def _shown(servers: list[str]) -> str:
+    """Return addresses without what may stand before the @."""
+    return ", ".join(server.rpartition("@")[2] for server in servers)
