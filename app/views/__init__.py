@@ -5,11 +5,13 @@ site.py          the site: routes, headers, services that run beside it
 worker.py        a worker as the views see it
 selection.py     which windows to show, chosen from big states without copying them
 presentation.py  rows as JSON and CSV, with units in the names
+ranking.py       the transformers that stand out most
 overview.py      this worker's figures, and all workers' merged
-cluster.py       asks the workers that own the other lanes
+peers.py         asks the workers that have the other lanes
 sampling.py      rates, lag and progress, once a second
 backfill.py      windows that closed before this worker had the lane, from Kafka
-pages.py, api.py, health.py    what is served
+pages.py         HTML;  api.py, top.py    JSON;  health.py    for supervisors
+answers.py       what all JSON pages share
 templates/, static/            what a browser gets; nothing of it comes from elsewhere
 
 Views only read. A state belongs to the event loop, so it is read and copied without

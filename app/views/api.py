@@ -1,119 +1,185 @@
-"""The JSON of the views, under /api/v1/."""
+"""The JSON of the overview and of windows, under /api/v1/."""
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from app.domain.readings import KEY_MAX
-from app.views.cluster import Cluster, Found
-from app.views.presentation import csv_text, encode, window_columns, window_objects
-from app.views.selection import SORT_COLUMNS, Query
+from app.views.answers import (
+    bad,
+    common,
+    envelope,
+    is_local,
+    json_response,
+    key,
+    lanes_asked_for,
+    lanes_of,
+    number,
+    one_of,
+)
+from app.views.overview import checked_overview, local_overview, merge_overviews
+from app.views.peers import Gathered, Part, Peers
+from app.views.presentation import (
+    csv_text,
+    objects_of,
+    read_selection,
+    window_columns,
+)
+from app.views.sampling import Sampler
+from app.views.selection import SORT_COLUMNS, Query, Selection, merge, select
 from app.views.worker import Worker
 
-__all__ = ["Api"]
+__all__ = ["Overview", "Windows"]
 
-LANES_MAX = 256
+OVERVIEW_SECONDS = 0.5  # how old an overview may be: many viewers cost what one does
 LIMIT_MAX = 50_000
 LIMIT_DEFAULT = 1_000
-STATES = ("open", "closed", "all")
+STATES = ("all", "open", "closed")
 FORMATS = ("rows", "columns", "csv")
-COMPRESSED_BYTES_MIN = 4_096
 
 
-class Api:
-    """Handlers of the JSON pages."""
+class Overview:
+    """Figures of all workers."""
 
-    def __init__(self, worker: Worker, cluster: Cluster) -> None:
+    def __init__(self, worker: Worker, sampler: Sampler, peers: Peers) -> None:
         self._worker = worker
-        self._cluster = cluster
+        self._sampler = sampler
+        self._peers = peers
+        self._merged: dict[str, Any] = {}
+        self._merged_at = -OVERVIEW_SECONDS
+        self._merging = asyncio.Lock()
 
     @property
     def routes(self) -> list[web.RouteDef]:
-        """Every path of the API."""
+        """The paths."""
+        return [web.get("/api/v1/overview", self.answer)]
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer with the figures of all workers, or with local=1 this one's."""
+        if is_local(request):
+            return await json_response(local_overview(self._worker, self._sampler))
+        return await json_response({**common(self._worker), **await self.merged()})
+
+    async def merged(self) -> dict[str, Any]:
+        """Return the figures of all workers, at most half a second old."""
+        async with self._merging:
+            if time.monotonic() - self._merged_at >= OVERVIEW_SECONDS:
+                worker = self._worker
+                owners = worker.owners()
+                others = owners.keys() - {worker.url()}
+                answers, silent = await self._peers.ask(
+                    "/api/v1/overview", {url: {} for url in others}, checked_overview
+                )
+                self._merged = merge_overviews(
+                    [local_overview(worker, self._sampler), *answers],
+                    owners={**owners, worker.url(): worker.lanes},
+                    silent=silent,
+                    lanes=worker.settings.kafka.lanes,
+                )
+                self._merged_at = time.monotonic()
+            return self._merged
+
+
+class Windows:
+    """Windows, open and recently closed, and those of one transformer."""
+
+    def __init__(self, worker: Worker, peers: Peers) -> None:
+        self._worker = worker
+        self._peers = peers
+
+    @property
+    def routes(self) -> list[web.RouteDef]:
+        """The paths."""
+        one = r"/api/v1/transformers/{line:\d+}/{transformer:\d+}"
         return [
-            web.get("/api/v1/overview", self.overview),
-            web.get("/api/v1/windows", self.windows),
-            web.get(
-                r"/api/v1/transformers/{line:\d+}/{transformer:\d+}", self.transformer
-            ),
+            web.get("/api/v1/windows", self.answer),
+            web.get(one, self.transformer),
         ]
 
-    async def overview(self, request: web.Request) -> web.Response:
-        """Answer with the figures of all workers, or with local=1 this one's."""
-        if _is_local(request):
-            return _json(self._cluster.local_overview())
-        return _json({**self._rules(), **await self._cluster.overview()})
-
-    async def windows(self, request: web.Request) -> web.Response:
-        """Answer with windows, open and recently closed: state, line, transformer.
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer with windows: state, line and transformer narrow them.
 
         sort is a column's name, with `-` for the largest first; limit bounds the rows;
         format is rows, columns or csv.
         """
         query = read_query(request.query)
-        kind = _one_of(request.query, "format", FORMATS)
-        if _is_local(request):
-            found = await self._cluster.local_windows(query, _lanes(request.query))
+        kind = one_of(request.query, "format", FORMATS)
+        if is_local(request):
+            part = await self.local(query, lanes_asked_for(request))
+            found = Gathered.alone(part)
         else:
-            found = await self._cluster.windows(query)
+            found = await self.gather(query)
+        selection = merge(found.values, query, self._worker.profile)
+        windows = await asyncio.to_thread(self._shaped, selection, kind)
         if kind == "csv":
-            columns = window_columns(found.selection, self._worker.profile)
-            text = await asyncio.to_thread(csv_text, columns)
-            return web.Response(text=text, content_type="text/csv")
-        body = await asyncio.to_thread(self._windows_body, found, query, kind)
-        return _json(body)
+            return web.Response(text=windows, content_type="text/csv")
+        return await json_response(
+            {
+                **envelope(self._worker, found),
+                "matched_windows": selection.matched,
+                "returned_windows": len(selection.rows),
+                "windows": windows,
+            }
+        )
 
     async def transformer(self, request: web.Request) -> web.Response:
         """Answer with all that is in memory of one transformer, newest window first."""
         query = Query(
-            line=_key(request.match_info["line"], "line"),
-            transformer=_key(request.match_info["transformer"], "transformer"),
+            line=key(request.match_info["line"], "line"),
+            transformer=key(request.match_info["transformer"], "transformer"),
         )
-        found = await self._cluster.windows(query)
-        (lane,) = self._cluster.lanes(query)
+        found = await self.gather(query)
+        (lane,) = found.wanted
+        selection = merge(found.values, query, self._worker.profile)
         owners = self._worker.owners()
-        body = {
-            "line": query.line,
-            "transformer": query.transformer,
-            "lane": lane,
-            "worker": next((u for u, lanes in owners.items() if lane in lanes), None),
-            **self._windows_body(found, query, "rows"),
-        }
+        status = 200 if len(selection.rows) else 404
         if lane not in found.lanes:
             status = 503
-        else:
-            status = 200 if len(found.selection.rows) else 404
-        return _json(body, status=status)
-
-    def _rules(self) -> dict[str, Any]:
-        settings = self._worker.settings
-        return {
-            "namespace": settings.namespace,
-            "answered_by": self._worker.url(),
-            "window_seconds": settings.windows.size_seconds,
-            "grace_seconds": settings.windows.grace_seconds,
-            "threshold_volts": settings.windows.threshold_volts,
-        }
-
-    def _windows_body(self, found: Found, query: Query, kind: str) -> dict[str, Any]:
-        columns = window_columns(found.selection, self._worker.profile)
-        return {
-            **self._rules(),
-            "matched_windows": found.selection.matched,
-            "returned_windows": len(found.selection.rows),
-            "answered_lanes": found.lanes,
-            "incomplete_lanes": found.incomplete,
-            "missing": {
-                "lanes": sorted(set(self._cluster.lanes(query)) - set(found.lanes)),
-                "workers": [
-                    {"url": url, "reason": reason}
-                    for url, reason in sorted(found.silent.items())
-                ],
+        return await json_response(
+            {
+                "line": query.line,
+                "transformer": query.transformer,
+                "lane": lane,
+                "worker": next((u for u, own in owners.items() if lane in own), None),
+                **envelope(self._worker, found),
+                "windows": await asyncio.to_thread(self._shaped, selection, "rows"),
             },
-            "windows": columns if kind == "columns" else window_objects(columns),
-        }
+            status=status,
+        )
+
+    def _shaped(self, selection: Selection, kind: str) -> Any:
+        columns = window_columns(selection, self._worker.profile)
+        if kind == "columns":
+            return columns
+        return csv_text(columns) if kind == "csv" else objects_of(columns)
+
+    async def local(self, query: Query, lanes: Collection[int]) -> Part[Selection]:
+        """Return windows of those of the lanes that are here."""
+        profile = self._worker.profile
+        states = self._worker.states_of(lanes)
+        parts = []
+        for state in states.values():
+            parts.append(select(state, query, profile))
+            await asyncio.sleep(0)  # a lane at a time, so that frames get their turn
+        return Part(
+            value=merge(parts, query, profile),
+            lanes=list(states),
+            incomplete=[n for n, s in states.items() if not s.recent.is_filled],
+        )
+
+    async def gather(self, query: Query) -> Gathered[Selection]:
+        """Return windows of all lanes, or of the one that a transformer belongs to."""
+        return await self._peers.gather(
+            "/api/v1/windows",
+            _params(query),
+            lanes_of(self._worker, query.line, query.transformer),
+            local=lambda lanes: self.local(query, lanes),
+            read=lambda answer: read_selection(
+                answer["windows"], answer["matched_windows"]
+            ),
+        )
 
 
 def read_query(wanted: Mapping[str, str]) -> Query:
@@ -124,64 +190,30 @@ def read_query(wanted: Mapping[str, str]) -> Query:
     """
     sort = wanted.get("sort", "-window_start")
     if sort.removeprefix("-") not in SORT_COLUMNS:
-        raise _bad(f"sort is one of {', '.join(SORT_COLUMNS)}, with - for descending")
-    state = _one_of({"state": wanted.get("state", "all")}, "state", STATES)
+        raise bad(f"sort is one of {', '.join(SORT_COLUMNS)}, with - for descending")
+    line, transformer = (
+        key(wanted[name], name) if wanted.get(name) else None
+        for name in ("line", "transformer")
+    )
     return Query(
-        state=state,  # type: ignore[arg-type] # _one_of has made sure
-        line=_key(wanted["line"], "line") if wanted.get("line") else None,
-        transformer=(
-            _key(wanted["transformer"], "transformer")
-            if wanted.get("transformer")
-            else None
-        ),
+        state=one_of(wanted, "state", STATES),  # type: ignore[arg-type] # it is one
+        line=line,
+        transformer=transformer,
         sort=sort.removeprefix("-"),
         descending=sort.startswith("-"),
-        limit=_number(wanted.get("limit", str(LIMIT_DEFAULT)), "limit", 1, LIMIT_MAX),
+        limit=number(wanted.get("limit", str(LIMIT_DEFAULT)), "limit", 1, LIMIT_MAX),
     )
 
 
-def _lanes(wanted: Mapping[str, str]) -> Collection[int]:
-    """Return the lanes that another worker asks for; all, if it names none."""
-    if "lanes" not in wanted:
-        return range(LANES_MAX)
-    numbers = wanted["lanes"].split(",", LANES_MAX)
-    return {_number(number, "lanes", 0, LANES_MAX - 1) for number in numbers}
-
-
-def _one_of(wanted: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
-    value = wanted.get(name, known[0])
-    if value not in known:
-        raise _bad(f"{name} is one of {', '.join(known)}")
-    return value
-
-
-def _key(text: str, name: str) -> int:
-    return _number(text, name, 0, KEY_MAX)
-
-
-def _number(text: str, name: str, low: int, high: int) -> int:
-    # isdecimal refuses signs and spaces; int() would take them, and more digits than
-    # any number here has.
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(high))):
-        raise _bad(f"{name} is a whole number from {low} to {high}")
-    if not low <= int(text) <= high:
-        raise _bad(f"{name} is a whole number from {low} to {high}")
-    return int(text)
-
-
-def _bad(message: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=message)
-
-
-def _is_local(request: web.Request) -> bool:
-    return request.query.get("local") == "1"
-
-
-def _json(body: Any, *, status: int = 200) -> web.Response:
-    encoded = encode(body)
-    response = web.Response(
-        body=encoded, status=status, content_type="application/json"
-    )
-    if len(encoded) >= COMPRESSED_BYTES_MIN:
-        response.enable_compression()
-    return response
+def _params(query: Query) -> dict[str, str]:
+    params = {
+        "format": "columns",
+        "state": query.state,
+        "sort": ("-" if query.descending else "") + query.sort,
+        "limit": str(query.limit),
+    }
+    if query.line is not None:
+        params["line"] = str(query.line)
+    if query.transformer is not None:
+        params["transformer"] = str(query.transformer)
+    return params

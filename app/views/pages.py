@@ -30,6 +30,7 @@ class Pages:
         return [
             web.get("/", self.overview),
             web.get("/transformers", self.transformers),
+            web.get("/top", self.top),
             web.get(
                 r"/transformers/{line:\d{1,10}}/{transformer:\d{1,10}}",
                 self.transformer,
@@ -44,6 +45,10 @@ class Pages:
     async def transformers(self, _: web.Request) -> web.Response:
         """Show the windows of all transformers."""
         return self.render("transformers.html", page="transformers")
+
+    async def top(self, _: web.Request) -> web.Response:
+        """Show the transformers that stand out most."""
+        return self.render("top.html", page="top")
 
     async def transformer(self, request: web.Request) -> web.Response:
         """Show the windows of one transformer."""

@@ -23,10 +23,10 @@ __all__ = [
     "csv_text",
     "encode",
     "iso_time",
+    "objects_of",
     "published_rows",
     "read_selection",
     "window_columns",
-    "window_objects",
 ]
 
 Columns = Mapping[str, Any]
@@ -64,7 +64,7 @@ def window_columns(selection: Selection, profile: Profile) -> dict[str, Any]:
     }
 
 
-def window_objects(columns: Columns) -> list[dict[str, Any]]:
+def objects_of(columns: Columns) -> list[dict[str, Any]]:
     """Return columns as one object a row."""
     names = list(columns)
     return [

@@ -12,7 +12,7 @@ from app.domain.standards import Profile
 from app.domain.windows import COLUMNS, WindowRows, pack_keys
 from tables.maxima import LaneState
 
-__all__ = ["SORT_COLUMNS", "Query", "Selection", "merge", "select"]
+__all__ = ["SORT_COLUMNS", "Block", "Query", "Selection", "blocks", "merge", "select"]
 
 State = Literal["open", "closed", "all"]
 PARTS_LIMITS_MAX = 4  # rows held before they are cut, as a multiple of the limit
@@ -52,7 +52,7 @@ class Selection:
     matched: int
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """The windows of one start, not copied, and how to find the slot of a key."""
 
     is_open: bool
@@ -67,7 +67,7 @@ def select(state: LaneState, query: Query, profile: Profile) -> Selection:
     """Return the windows of a lane that come first in the order asked for."""
     parts: list[Selection] = [_nothing()]
     held = 0
-    for block in _blocks(state, query.state):
+    for block in blocks(state, query.state):
         slots = _matching(block, query)
         rows = block.rows if slots is None else block.rows.take(slots)
         if held >= query.limit and _is_beyond(block.rows.start[0], parts, query):
@@ -103,7 +103,8 @@ def _nothing(matched: int = 0) -> Selection:
     )
 
 
-def _blocks(state: LaneState, wanted: State) -> Iterator[_Block]:
+def blocks(state: LaneState, wanted: State) -> Iterator[Block]:
+    """Yield the windows of a lane by start: newest first, open ones before closed."""
     if wanted != "closed":
         for start in sorted(state.open, reverse=True):
             window = state.open[start]
@@ -114,11 +115,11 @@ def _blocks(state: LaneState, wanted: State) -> Iterator[_Block]:
                     key=window.keys[:size],
                     **{name: window.columns[name][:size] for name in VALUES},
                 )
-                yield _Block(is_open=True, rows=rows, find=window.index.find)
+                yield Block(is_open=True, rows=rows, find=window.index.find)
     if wanted != "open":
         for start in reversed(state.recent.starts):
             rows = state.recent.rows(start)
-            yield _Block(is_open=False, rows=rows, find=partial(_find, rows.key))
+            yield Block(is_open=False, rows=rows, find=partial(_find, rows.key))
 
 
 def _find(sorted_keys: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -127,7 +128,7 @@ def _find(sorted_keys: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np
     return np.where(sorted_keys[place] == keys, place, -1)
 
 
-def _matching(block: _Block, query: Query) -> NDArray[Any] | None:
+def _matching(block: Block, query: Query) -> NDArray[Any] | None:
     """Return which rows of a block match; None: all of them."""
     key = block.rows.key
     if query.line is not None and query.transformer is not None:

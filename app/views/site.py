@@ -9,14 +9,15 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from app.views.api import Api
+from app.views.api import Overview, Windows
 from app.views.backfill import Backfill
 from app.views.background import repeating
-from app.views.cluster import Cluster
 from app.views.health import Health
 from app.views.pages import Pages
+from app.views.peers import Peers
 from app.views.presentation import encode
 from app.views.sampling import Sampler
+from app.views.top import Top
 from app.views.worker import Worker
 
 __all__ = ["mount"]
@@ -48,13 +49,13 @@ def mount(
     connections are open while the site is served.
     """
     sampler = Sampler(worker)
-    cluster = Cluster(worker, sampler)
+    peers = Peers(worker)
     backfill = Backfill(worker)
     pages = Pages(worker)
 
     async def beside(_: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for connection in (cluster.running, *connections):
+            for connection in (peers.running, *connections):
                 await stack.enter_async_context(connection())
             await stack.enter_async_context(repeating("Sampling", sampler.step))
             await stack.enter_async_context(repeating("Backfill", backfill.step))
@@ -66,7 +67,9 @@ def mount(
     application.router.add_routes(
         [
             *pages.routes,
-            *Api(worker, cluster).routes,
+            *Overview(worker, sampler, peers).routes,
+            *Windows(worker, peers).routes,
+            *Top(worker, peers).routes,
             *Health(worker, sampler).routes,
             web.static("/static", _static()),
         ]

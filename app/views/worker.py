@@ -1,6 +1,6 @@
 """A worker as the views see it: callables, so that a test can be one."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -60,6 +60,10 @@ class Worker:
     def lanes(self) -> list[int]:
         """The lanes that the group has given to this worker."""
         return self.owners().get(self.url(), [])
+
+    def states_of(self, lanes: Collection[int]) -> dict[int, LaneState]:
+        """Return the states of those of the lanes that are here and complete."""
+        return {n: state for n, state in self.states().items() if n in lanes}
 
     @property
     def trouble(self) -> str:

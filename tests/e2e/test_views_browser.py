@@ -13,6 +13,7 @@ from app.views.site import mount
 from tests.browser import PHONE, a_viewer, column, layout_shift, shoot
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
+PATHS = ["/", "/transformers", "/transformers/11/3", "/top"]
 LINE, TRANSFORMER, START, MAXIMUM, STATE = 0, 1, 2, 6, 9
 
 
@@ -128,6 +129,18 @@ async def test_a_transformer_has_a_page_of_its_own(viewer, site):
     await shoot(page, "transformer")
 
 
+async def test_the_top_shows_who_stands_out(viewer, site):
+    page = await viewer.open(f"{site}/top")
+    await expect(page.locator("#top tbody tr")).to_have_count(20)
+    await expect(page.locator("#count")).to_have_text("20 of 21 transformers")
+    await shoot(page, "top")
+    await page.get_by_text("Most over").click()
+    await expect(page.locator("#bar-title")).to_have_text("Readings over")
+    await page.get_by_role("combobox").select_option("96")
+    await expect(page.locator("#top tbody tr").first).to_contain_text("of 60")
+    assert "by=readings_over_threshold&windows=96" in page.url
+
+
 async def test_a_window_that_changes_is_refreshed_without_a_layout_jump(
     viewer, site, fake
 ):
@@ -234,7 +247,7 @@ async def test_a_worker_that_is_gone_is_named_beside_what_the_rest_knows(viewer,
     await server.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/transformers", "/transformers/11/3"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_a_phone_shows_all_that_matters_without_scrolling_sideways(
     viewer, site, path
 ):
@@ -242,13 +255,13 @@ async def test_a_phone_shows_all_that_matters_without_scrolling_sideways(
     await expect(page.locator("#pulse")).to_have_attribute("data-state", "live")
     width = await page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
-    if path != "/":
+    if path.startswith("/transformers"):
         await shown(page)
         await expect(page.locator("#windows .badge").first).to_be_in_viewport()
     await shoot(page, f"phone{path.replace('/', '-').rstrip('-')}")
 
 
-@pytest.mark.parametrize("path", ["/", "/transformers", "/transformers/11/3"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_the_dark_is_dark(viewer, site, path):
     page = await viewer.open(f"{site}{path}", dark=True)
     await expect(page.locator("#pulse-text")).to_have_text("Live")

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, unused_port
 
 from app.domain.readings import lane_of
-from app.views import cluster
+from app.views import peers
 from app.views.site import mount
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
@@ -96,7 +96,7 @@ async def test_a_worker_that_is_gone_is_named_and_the_rest_is_shown(members):
 
 
 async def test_a_worker_that_hangs_is_given_up_in_time(members, monkeypatch):
-    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(peers, "ANSWER_SECONDS", 0.2)
     release = asyncio.Event()
 
     async def hang(_):
@@ -176,3 +176,13 @@ async def test_the_first_windows_of_all_are_chosen_among_those_of_each(members):
         fake.add(min(fake.states), windows_of(start, row), watermark=start)
     _, answer = await members.json(0, "/api/v1/windows?sort=-maximum_volts&limit=3")
     assert [150, 140, 130] == [w["maximum_volts"] for w in answer["windows"]]
+
+
+async def test_the_top_is_that_of_all_workers(members):
+    answers = [(await members.json(n, "/api/v1/top?limit=5"))[1] for n in range(3)]
+    assert 21 == answers[0]["transformers_count"]
+    for answer in answers:
+        assert answers[0]["transformers"] == answer["transformers"]
+    await members.stop(2)
+    _, answer = await members.json(0, "/api/v1/top")
+    assert [5, 6, 7] == answer["missing"]["lanes"]

@@ -10,8 +10,13 @@ from app.views.site import mount
 from app.views.worker import Phase
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
-PAGES = ["/", "/transformers", "/transformers/11/1"]
-API = ["/api/v1/overview", "/api/v1/windows", "/api/v1/transformers/11/1"]
+PAGES = ["/", "/transformers", "/transformers/11/1", "/top"]
+API = [
+    "/api/v1/overview",
+    "/api/v1/windows",
+    "/api/v1/transformers/11/1",
+    "/api/v1/top",
+]
 
 
 @pytest.fixture
@@ -219,3 +224,16 @@ async def test_metrics_are_there_for_prometheus(client):
     async with client.get("/metrics") as response:
         assert (200, "text/plain") == (response.status, response.content_type)
         assert "smartmeter_live_readings_folded_total" in await response.text()
+
+
+async def test_the_top_is_ranked_by_what_is_asked(client):
+    highest = await json(client, "/api/v1/top?windows=96&limit=21")
+    maxima = [one["maximum_volts"] for one in highest["transformers"]]
+    assert sorted(maxima, reverse=True) == maxima
+    assert 21 == highest["transformers_count"] == len(maxima)
+    lowest = await json(client, "/api/v1/top?by=minimum_volts&limit=3")
+    minima = [one["minimum_volts"] for one in lowest["transformers"]]
+    assert sorted(minima) == minima
+    assert (3, 21) == (len(minima), lowest["transformers_count"])
+    answer = await json(client, "/api/v1/top?by=fun", status=400)
+    assert answer["error"].startswith("by is one of")

@@ -15,10 +15,10 @@ from app.views.presentation import (
     csv_text,
     encode,
     iso_time,
+    objects_of,
     published_rows,
     read_selection,
     window_columns,
-    window_objects,
 )
 from app.views.selection import Selection
 from app.wire.events import decode_event
@@ -78,7 +78,7 @@ def test_what_the_windows_agent_publishes_is_read_back_to_the_last_bit(rows):
 
 def test_voltages_show_the_digits_that_were_measured():
     rows = windows_of(FIRST_START, (11, 3, 2, 112.23, 114.5, 116.77, 9, 1))
-    (window,) = window_objects(window_columns(a_selection(rows), SEED))
+    (window,) = objects_of(window_columns(a_selection(rows), SEED))
     assert (
         b'{"line":11,"transformer":3,"window_start_epoch_seconds":1479513600,'
         b'"readings_count":2,"minimum_volts":112.23,"mean_volts":114.5,'

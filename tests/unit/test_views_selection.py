@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.views.presentation import window_columns, window_objects
+from app.views.presentation import objects_of, window_columns
 from app.views.selection import SORT_COLUMNS, Query, merge, select
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
@@ -16,7 +16,7 @@ def chosen(fake, query):
     worker = fake.worker
     parts = [select(state, query, worker.profile) for state in fake.states.values()]
     selection = merge(parts, query, worker.profile)
-    return window_objects(window_columns(selection, worker.profile)), selection.matched
+    return objects_of(window_columns(selection, worker.profile)), selection.matched
 
 
 def everything(fake):
