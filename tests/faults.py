@@ -85,7 +85,7 @@ def settle(road: Road, names: list[str], publisher: Publisher) -> None:
                 road.start(name)
         try:
             counted = sum(
-                road.metric(name, f"smartmeter_live_readings_{kind}")
+                road.metric(name, f"smartmeter_live_readings_{kind}_total")
                 for name in names
                 if name.startswith("worker")
                 for kind in ("counted", "late")

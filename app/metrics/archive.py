@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import REGISTRY, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Counter, Histogram
+
+from app.errors import Reason
+from app.metrics.families import Families, Sample, gauge
 
 __all__ = [
     "record_rejected",
@@ -30,7 +31,7 @@ _seconds = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 _unavailable = Counter(
-    "smartmeter_archive_unavailable_total", "Tries at which the store took nothing."
+    "smartmeter_archive_failed_writes_total", "Tries at which the store took nothing."
 )
 _rejected = Counter(
     "smartmeter_archive_records_rejected_total",
@@ -39,31 +40,25 @@ _rejected = Counter(
 )
 
 
-class _Lag(Collector):
-    def __init__(self, lags: Callable[[], Mapping[int, int]]) -> None:
-        self._lags = lags
-
-    def describe(self) -> list[Metric]:
-        return [self._family()]
-
-    def collect(self) -> Iterator[Metric]:
-        family = self._family()
-        for partition, records in sorted(self._lags().items()):
-            family.add_metric([str(partition)], records)
-        yield family
-
-    @staticmethod
-    def _family() -> GaugeMetricFamily:
-        return GaugeMetricFamily(
-            "smartmeter_archive_lag_records",
-            "Frames in Kafka that are not stored yet.",
-            labels=["partition"],
-        )
+for _reason in Reason:
+    _rejected.labels(_reason)
+FAMILIES = (
+    gauge(
+        "smartmeter_archive_lag_records",
+        "Frames in Kafka that are not stored yet.",
+        "lane",
+    ),
+)
 
 
 def register_lag(lags: Callable[[], Mapping[int, int]]) -> None:
     """Show the lag of this worker's partitions of readings, read at each scrape."""
-    REGISTRY.register(_Lag(lags))
+
+    def samples() -> Iterator[Sample]:
+        for lane, records in lags().items():
+            yield Sample(FAMILIES[0].name, (str(lane),), records)
+
+    Families(FAMILIES, samples).register()
 
 
 def rows_written(table: str, count: int) -> None:

@@ -1,14 +1,18 @@
 """Events of the bridge."""
 
 import time
+from contextlib import suppress
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from app.errors import Reason
 
 __all__ = [
     "connection_lost",
     "dead_letters_written",
     "frame_acknowledged",
     "idle_frame_written",
+    "lane_left",
     "lane_read",
     "lane_renewed",
     "results_published",
@@ -35,6 +39,8 @@ _dead = Counter(
     "Dead letters written, by reason.",
     ["reason"],
 )
+for _reason in Reason:
+    _dead.labels(_reason)  # a rate needs to have seen the zero before the first one
 _lag = Gauge(
     "smartmeter_bridge_lag_messages",
     "Messages in the stream that are not acknowledged frames yet.",
@@ -56,10 +62,10 @@ _renewed = Counter(
     ["lane"],
 )
 _lost = Counter(
-    "smartmeter_bridge_connections_lost_total", "Connections to NATS that were lost."
+    "smartmeter_bridge_lost_connections_total", "Connections to NATS that were lost."
 )
 _weather = Counter(
-    "smartmeter_bridge_weather_total", "Temperatures and forecasts written."
+    "smartmeter_bridge_weather_messages_total", "Temperatures and forecasts written."
 )
 _results = Counter(
     "smartmeter_bridge_results_total", "Results published on NATS.", ["kind"]
@@ -96,6 +102,13 @@ def lane_read(lane: int, lag: int, oldest_arrival: float) -> None:
     """Note how much of a lane is left, and its oldest unacknowledged arrival."""
     _lag.labels(lane).set(lag)
     _oldest.labels(lane).set(oldest_arrival)
+
+
+def lane_left(lane: int) -> None:
+    """Show no more of a lane that another bridge has now; its counters stay."""
+    for family in (_lag, _watermark, _oldest):
+        with suppress(KeyError):
+            family.remove(lane)
 
 
 def lane_renewed(lane: int) -> None:

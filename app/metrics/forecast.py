@@ -7,9 +7,9 @@ rebalances; a partition shows on the worker that owns it.
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from prometheus_client import REGISTRY, Counter
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Counter
+
+from app.metrics.families import Families, Sample, counter, gauge
 
 __all__ = [
     "ForecastFigures",
@@ -47,40 +47,50 @@ class ForecastFigures(NamedTuple):
     calibration_error: float
 
 
-GAUGES = (
-    ("predictions_made", "Predictions made, since the lane began."),
-    ("predictions_scored", "Predictions whose window has closed."),
-    ("accuracy_ratio", "Share of the last week's predictions that were right."),
-    ("baseline_accuracy_ratio", "The same for the label known when they were made."),
-    ("log_loss_nats", "Mean log-loss of the last week's predictions."),
-    ("calibration_error_ratio", "Expected calibration error of the last week."),
+# In the order of ForecastFigures.
+FAMILIES = (
+    counter(
+        "smartmeter_forecast_predictions_made_total",
+        "Predictions made, since the lane began.",
+        "lane",
+    ),
+    counter(
+        "smartmeter_forecast_predictions_scored_total",
+        "Predictions whose window has closed, since the lane began.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_accuracy_ratio",
+        "Share of the last week's predictions that were right.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_baseline_accuracy_ratio",
+        "The same for the label known when they were made.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_log_loss_nats",
+        "Mean log-loss of the last week's predictions.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_calibration_error_ratio",
+        "Expected calibration error of the last week.",
+        "lane",
+    ),
 )
-
-
-class _Forecasts(Collector):
-    def __init__(self, figures: Callable[[], Iterable[ForecastFigures]]) -> None:
-        self._figures = figures
-
-    def describe(self) -> Iterable[Metric]:
-        return (self._family(name, text) for name, text in GAUGES)
-
-    def collect(self) -> Iterator[Metric]:
-        families = [self._family(name, text) for name, text in GAUGES]
-        for lane in self._figures():
-            for family, value in zip(families, lane[1:], strict=True):
-                family.add_metric([str(lane.partition)], value)
-        yield from families
-
-    @staticmethod
-    def _family(name: str, text: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(
-            f"smartmeter_forecast_{name}", text, labels=["partition"]
-        )
 
 
 def register_forecasts(figures: Callable[[], Iterable[ForecastFigures]]) -> None:
     """Show the figures of the models that this worker owns, read at each scrape."""
-    REGISTRY.register(_Forecasts(figures))
+
+    def samples() -> Iterator[Sample]:
+        for lane in figures():
+            for family, value in zip(FAMILIES, lane[1:], strict=True):
+                yield Sample(family.name, (str(lane.partition),), value)
+
+    Families(FAMILIES, samples).register()
 
 
 def predictions_made(count: int) -> None:

@@ -7,9 +7,10 @@ rebalances: a partition shows on the worker that owns it, and nowhere else.
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from prometheus_client import REGISTRY, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Counter, Histogram
+
+from app.errors import Reason
+from app.metrics.families import Families, Sample, counter, gauge
 
 __all__ = [
     "LaneFigures",
@@ -41,6 +42,10 @@ _rejected = Counter(
 )
 
 
+for _reason in Reason:
+    _rejected.labels(_reason)
+
+
 class LaneFigures(NamedTuple):
     """The figures of one partition's state; not a number where one is not known."""
 
@@ -53,38 +58,46 @@ class LaneFigures(NamedTuple):
     lag: float
 
 
-GAUGES = (
-    ("readings_counted", "Readings counted in windows, since the lane began."),
-    ("readings_late", "Readings whose window had closed, since the lane began."),
-    ("windows_closed", "Windows closed, since the lane began."),
-    ("windows_open", "Windows that are open."),
-    ("watermark_timestamp_seconds", "Event time that the lane has reached."),
-    ("lag_frames", "Frames in Kafka that are not in the durable state yet."),
+# In the order of LaneFigures.
+FAMILIES = (
+    counter(
+        "smartmeter_live_readings_counted_total",
+        "Readings counted in windows, since the lane began.",
+        "lane",
+    ),
+    counter(
+        "smartmeter_live_readings_late_total",
+        "Readings whose window had closed, since the lane began.",
+        "lane",
+    ),
+    counter(
+        "smartmeter_live_windows_closed_total",
+        "Windows closed, since the lane began.",
+        "lane",
+    ),
+    gauge("smartmeter_live_open_windows", "Windows that are open.", "lane"),
+    gauge(
+        "smartmeter_live_watermark_timestamp_seconds",
+        "Event time that the lane has reached.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_live_lag_frames",
+        "Frames in Kafka that are not in the durable state yet.",
+        "lane",
+    ),
 )
-
-
-class _Lanes(Collector):
-    def __init__(self, figures: Callable[[], Iterable[LaneFigures]]) -> None:
-        self._figures = figures
-
-    def describe(self) -> Iterable[Metric]:
-        return (self._family(name, text) for name, text in GAUGES)
-
-    def collect(self) -> Iterator[Metric]:
-        families = [self._family(name, text) for name, text in GAUGES]
-        for lane in self._figures():
-            for family, value in zip(families, lane[1:], strict=True):
-                family.add_metric([str(lane.partition)], value)
-        yield from families
-
-    @staticmethod
-    def _family(name: str, text: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(f"smartmeter_live_{name}", text, labels=["partition"])
 
 
 def register_lanes(figures: Callable[[], Iterable[LaneFigures]]) -> None:
     """Show the figures of the lanes that this worker owns, read at each scrape."""
-    REGISTRY.register(_Lanes(figures))
+
+    def samples() -> Iterator[Sample]:
+        for lane in figures():
+            for family, value in zip(FAMILIES, lane[1:], strict=True):
+                yield Sample(family.name, (str(lane.partition),), value)
+
+    Families(FAMILIES, samples).register()
 
 
 def frames_folded(readings: int) -> None:

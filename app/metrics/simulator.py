@@ -17,7 +17,7 @@ _readings = Counter(
     ["slot"],
 )
 _weather = Counter(
-    "smartmeter_simulator_weather_published_total",
+    "smartmeter_simulator_weather_messages_total",
     "Temperatures and forecasts that JetStream acknowledged.",
     ["slot"],
 )
@@ -32,13 +32,13 @@ _skipped = Counter(
     ["slot"],
 )
 _in_flight = Gauge(
-    "smartmeter_simulator_messages_in_flight",
+    "smartmeter_simulator_in_flight_messages",
     "Messages sent and not yet acknowledged.",
     ["slot"],
 )
 _epoch = Gauge(
-    "smartmeter_simulator_epoch_seconds",
-    "Simulated time of the last cycle published, in epoch seconds.",
+    "smartmeter_simulator_epoch_timestamp_seconds",
+    "Simulated time of the last cycle published.",
     ["slot"],
 )
 

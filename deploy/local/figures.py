@@ -142,7 +142,7 @@ def _reading(samples: Iterable[Sample], *, complete: bool) -> Reading:
 
     accuracies = by_name.get("smartmeter_forecast_accuracy_ratio", [])
     right = [
-        (ratio, total("forecast_predictions_scored", **labels))
+        (ratio, total("forecast_predictions_scored_total", **labels))
         for labels, ratio in accuracies
         if not math.isnan(ratio)
     ]
@@ -151,15 +151,15 @@ def _reading(samples: Iterable[Sample], *, complete: bool) -> Reading:
             published=count("simulator_readings_published_total"),
             bridged=count("bridge_readings_total"),
             dead_letters=count("bridge_dead_letters_total"),
-            counted=count("live_readings_counted"),
-            late=count("live_readings_late"),
-            windows_closed=count("live_windows_closed"),
+            counted=count("live_readings_counted_total"),
+            late=count("live_readings_late_total"),
+            windows_closed=count("live_windows_closed_total"),
             raw_data=count("archive_rows_total", table="raw_data"),
             refused=count("archive_rows_refused_total", table="raw_data"),
             windows=count("archive_rows_total", table="windows"),
             max_voltage=count("archive_rows_total", table="max_voltage"),
-            predictions_made=count("forecast_predictions_made"),
-            predictions_scored=count("forecast_predictions_scored"),
+            predictions_made=count("forecast_predictions_made_total"),
+            predictions_scored=count("forecast_predictions_scored_total"),
         ),
         lag={
             "bridge": total("bridge_lag_messages"),

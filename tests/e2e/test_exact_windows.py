@@ -87,7 +87,9 @@ def test_windows_equal_the_oracle_though_the_live_worker_is_killed(road):
     )
     road.ready("worker")
     road.wait_for(
-        lambda: road.metric("worker", "smartmeter_live_readings_counted") == total,
+        lambda: (
+            road.metric("worker", "smartmeter_live_readings_counted_total") == total
+        ),
         f"{total} readings to be counted",
     )
 

@@ -145,11 +145,11 @@ async def test_progress_and_metrics_follow_what_was_acknowledged(monkeypatch):
         name = f"smartmeter_simulator_{name}"
         return REGISTRY.get_sample_value(name, {"slot": "7"}) or 0
 
-    before = value("readings_published_total"), value("weather_published_total")
+    before = value("readings_published_total"), value("weather_messages_total")
     await injector.run(lambda summary: seen.append(summary.published))
-    after = value("readings_published_total"), value("weather_published_total")
+    after = value("readings_published_total"), value("weather_messages_total")
     assert (24, 8) == (after[0] - before[0], after[1] - before[1])
-    assert START + 7 * EPOCH_SECONDS == value("epoch_seconds")
+    assert START + 7 * EPOCH_SECONDS == value("epoch_timestamp_seconds")
     assert seen
     assert sorted(seen) == seen
 
