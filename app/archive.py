@@ -220,9 +220,11 @@ class Archive(SmartMeter):
         if not offsets:
             return
         places = {TP(*place): offset for place, offset in offsets.items()}
+        begun = self.sensors.on_commit_initiated(self.consumer)
         # Not `commit`: that one commits what is acknowledged to Faust.
         if await self.consumer._commit(places):  # noqa: SLF001 - no public way
             self.progress.committed(offsets)
+        self.sensors.on_commit_completed(self.consumer, begun)
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
         await self._commit()

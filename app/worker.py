@@ -22,6 +22,7 @@ from mode.utils.queues import FlowControlEvent
 
 from app import logs, settings
 from app.errors import FatalError
+from app.sensor import FaustSensor
 from app.settings.sections import Kafka
 from app.topology import Topic, Topology
 
@@ -165,6 +166,7 @@ def create_app(
         **options,
     )
     stage.smartmeter = values
+    stage.sensors.add(FaustSensor(stage))
     return stage
 
 
