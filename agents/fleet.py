@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.errors import RejectedMessage
+from app.metrics import live
 from app.wire.events import decode_event, encode_event
 from app.worker import Result, app
 from tables.fleet import FleetState, closed_body, fleet, lane_closed
 from tables.table import Change
 
-__all__ = ["change", "fleet_maxima"]
+__all__ = ["change", "fleet_maxima", "latest"]
 
 logger = logging.getLogger(__name__)
 topology = app.topology
@@ -38,3 +39,11 @@ def change(_partition: int, state: FleetState, events: Sequence[Any]) -> Change:
             value = encode_event({"epoch": epoch, "voltage": voltage})
             results.append((topology.maxima, 0, value))
     return Change(body={"events": bodies}, results=results)
+
+
+def latest() -> tuple[int, float] | None:
+    """Return the last epoch that is final, and its maximum, where this worker knows."""
+    return next((state.latest for state in fleet.states.values()), None)
+
+
+live.register_fleet(latest)

@@ -98,6 +98,7 @@ def figures() -> Iterator[ForecastFigures]:
         scores = state.forecaster.scores
         week = scored_figures(scores.week)
         published = week.get("published", {})
+        latest = state.latest
         yield ForecastFigures(
             partition=lane,
             made=scores.made,
@@ -106,6 +107,12 @@ def figures() -> Iterator[ForecastFigures]:
             baseline_accuracy=week.get("same_as_now", {}).get("accuracy", math.nan),
             log_loss=published.get("log_loss", math.nan),
             calibration_error=published.get("calibration_error", math.nan),
+            target=latest.target if latest else math.nan,
+            transformers=len(latest.key) if latest else math.nan,
+            alerts=int(latest.alert.sum()) if latest else math.nan,
+            probability=float(latest.probability.max()) if latest else math.nan,
+            measured=math.nan if state.measured is None else state.measured,
+            foretold=math.nan if state.foretold is None else state.foretold,
         )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from app.domain.folding import Fold, Slice, fold
 from app.domain.standards import profile
 from app.domain.windows import WindowRows
@@ -19,6 +21,7 @@ __all__ = ["change", "windows"]
 WINDOW_ROWS_MAX = 10_000  # in one record: about 1.5 MB as JSON
 
 topology = app.topology
+live.threshold_known(app.smartmeter.windows.threshold_volts)
 seed_profile = profile("seed", threshold_volts=app.smartmeter.windows.threshold_volts)
 
 
@@ -108,6 +111,10 @@ def _closed(lane: int, state: LaneState, closed: WindowRows) -> list[Result]:
         )
         records.append((topology.windows, lane, value))
     live.window_rows_published(len(closed))
+    if len(closed):
+        lines, place = np.unique(closed.line, return_inverse=True)
+        counts = (np.bincount(place, column) for column in (closed.count, closed.over))
+        live.line_readings_closed(lines, *counts)
     return records
 
 

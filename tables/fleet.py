@@ -11,7 +11,21 @@ __all__ = ["FleetState", "closed_body", "fleet", "lane_closed"]
 
 
 class FleetState(FleetMaxima):
-    """The fleet's maxima that can be written to a journal and read back."""
+    """The fleet's maxima that can be written to a journal and read back.
+
+    latest is the last epoch that became final here, and its maximum in volts; no
+    journal has it, since it is for the metrics alone.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        super().__init__(lanes)
+        self.latest: tuple[int, float] | None = None
+
+    def apply(self, event: LaneClosed) -> dict[int, float]:
+        """Add what a lane closed; return the epochs that are now final, in order."""
+        final = super().apply(event)
+        self.latest = max(final.items(), default=self.latest)
+        return final
 
     def apply_body(self, body: Body) -> None:
         """Add events that were read back; what became final was published before."""

@@ -9,6 +9,7 @@ that takes a second.
 from collections.abc import Iterable
 from typing import Any
 
+from app.domain.predictions import Predictions
 from app.domain.weather import WeatherEvent
 from app.predictor.lane import LaneForecast, Outcome
 from app.predictor.online import Rules
@@ -25,7 +26,15 @@ WEATHER_FIELDS = ("kind", "epoch", "celsius", "hours", "sequence")
 
 
 class ModelsState(LaneForecast):
-    """A lane's forecast that can be written to a journal and read back."""
+    """A lane's forecast that can be written to a journal and read back.
+
+    latest are the last predictions made here, measured and foretold the last
+    temperatures said; no journal has them, since they are for the metrics alone.
+    """
+
+    latest: Predictions | None = None
+    measured: float | None = None
+    foretold: float | None = None
 
     def apply(self, taken: Body) -> list[Outcome]:
         """Take one event, as `entry` keeps it; return what came of it.
@@ -34,15 +43,22 @@ class ModelsState(LaneForecast):
             KeyError, TypeError, ValueError: It is neither windows nor weather.
         """
         if "watermark" in taken:
-            return self.take_windows(taken, int(taken["watermark"]))
-        return self.take_weather(
-            WeatherEvent(
+            outcomes = self.take_windows(taken, int(taken["watermark"]))
+        else:
+            event = WeatherEvent(
                 epoch=int(taken["epoch"]),
                 celsius=float(taken["celsius"]),
                 hours=0 if taken["kind"] == "temperature" else int(taken["hours"]),
                 sequence=int(taken["sequence"]),
             )
-        )
+            outcomes = self.take_weather(event)
+            if event.hours:
+                self.foretold = event.celsius
+            else:
+                self.measured = event.celsius
+        if outcomes:
+            self.latest = outcomes[-1].predictions
+        return outcomes
 
     def apply_body(self, body: Body) -> None:
         """Learn again what was read; what came of it was published before."""

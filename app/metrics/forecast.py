@@ -4,6 +4,7 @@ Made, scored and the scores come from the state, so they survive restarts and
 rebalances; a partition shows on the worker that owns it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -36,7 +37,12 @@ _champions = Counter(
 
 
 class ForecastFigures(NamedTuple):
-    """The figures of one partition's models; not a number where nothing is scored."""
+    """The figures of one partition's models; not a number where one is not known.
+
+    accuracy to calibration_error are of what was scored in the last week; target to
+    probability of the window that was foreseen last; measured and foretold, in degrees
+    Celsius, of the weather.
+    """
 
     partition: int
     made: int
@@ -45,6 +51,12 @@ class ForecastFigures(NamedTuple):
     baseline_accuracy: float
     log_loss: float
     calibration_error: float
+    target: float
+    transformers: float
+    alerts: float
+    probability: float
+    measured: float
+    foretold: float
 
 
 # In the order of ForecastFigures.
@@ -79,6 +91,36 @@ FAMILIES = (
         "Expected calibration error of the last week.",
         "lane",
     ),
+    gauge(
+        "smartmeter_forecast_target_timestamp_seconds",
+        "Event time at which the window begins that was foreseen last.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_foreseen_transformers",
+        "Transformers for which that window was foreseen.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_foreseen_alerts",
+        "Those of them that are foreseen to pass the threshold.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_highest_probability_ratio",
+        "The highest probability among them.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_measured_temperature_celsius",
+        "The temperature that was measured last.",
+        "lane",
+    ),
+    gauge(
+        "smartmeter_forecast_foretold_temperature_celsius",
+        "The temperature that was foretold last, a horizon ahead.",
+        "lane",
+    ),
 )
 
 
@@ -88,7 +130,9 @@ def register_forecasts(figures: Callable[[], Iterable[ForecastFigures]]) -> None
     def samples() -> Iterator[Sample]:
         for lane in figures():
             for family, value in zip(FAMILIES, lane[1:], strict=True):
-                yield Sample(family.name, (str(lane.partition),), value)
+                # What is not known has no series: a sum would be no number otherwise.
+                if not math.isnan(value):
+                    yield Sample(family.name, (str(lane.partition),), value)
 
     Families(FAMILIES, samples).register()
 

@@ -4,10 +4,11 @@ The gauges come from the state itself, so they are exact across restarts and
 rebalances: a partition shows on the worker that owns it, and nowhere else.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from app.errors import Reason
 from app.metrics.families import Families, Sample, counter, gauge
@@ -17,7 +18,10 @@ __all__ = [
     "frame_rejected",
     "frames_folded",
     "group_committed",
+    "line_readings_closed",
+    "register_fleet",
     "register_lanes",
+    "threshold_known",
     "window_rows_published",
 ]
 
@@ -46,6 +50,24 @@ for _reason in Reason:
     _rejected.labels(_reason)
 
 
+LINES_MAX = 200  # shown one by one; what comes after them is "other"
+
+_line_readings = Counter(
+    "smartmeter_live_line_readings_total",
+    "Readings in the windows that this process has closed, by line.",
+    ["line"],
+)
+_line_over = Counter(
+    "smartmeter_live_line_exceedances_total",
+    "Those of them above the voltage threshold, by line.",
+    ["line"],
+)
+_lines: set[int] = set()
+_threshold = Gauge(
+    "smartmeter_live_threshold_volts", "Voltage above which a reading counts as over."
+)
+
+
 class LaneFigures(NamedTuple):
     """The figures of one partition's state; not a number where one is not known."""
 
@@ -58,8 +80,13 @@ class LaneFigures(NamedTuple):
     lag: float
 
 
+LAG = gauge(
+    "smartmeter_live_lag_frames",
+    "Frames in Kafka that are not in the durable state yet; not a number: not known.",
+    "lane",
+)
 # In the order of LaneFigures.
-FAMILIES = (
+LANES = (
     counter(
         "smartmeter_live_readings_counted_total",
         "Readings counted in windows, since the lane began.",
@@ -81,12 +108,18 @@ FAMILIES = (
         "Event time that the lane has reached.",
         "lane",
     ),
-    gauge(
-        "smartmeter_live_lag_frames",
-        "Frames in Kafka that are not in the durable state yet.",
-        "lane",
-    ),
+    LAG,
 )
+FLEET_VOLTS = gauge(
+    "smartmeter_live_fleet_maximum_volts",
+    "Maximum voltage of the whole fleet in the last epoch that is final.",
+)
+FLEET_TIME = gauge(
+    "smartmeter_live_fleet_maximum_timestamp_seconds",
+    "Event time at which that epoch begins.",
+)
+FLEET = (FLEET_VOLTS, FLEET_TIME)
+FAMILIES = LANES + FLEET
 
 
 def register_lanes(figures: Callable[[], Iterable[LaneFigures]]) -> None:
@@ -94,10 +127,24 @@ def register_lanes(figures: Callable[[], Iterable[LaneFigures]]) -> None:
 
     def samples() -> Iterator[Sample]:
         for lane in figures():
-            for family, value in zip(FAMILIES, lane[1:], strict=True):
-                yield Sample(family.name, (str(lane.partition),), value)
+            for family, value in zip(LANES, lane[1:], strict=True):
+                # What is not known has no series, but a lag is said to be unknown.
+                if family is LAG or not math.isnan(value):
+                    yield Sample(family.name, (str(lane.partition),), value)
 
-    Families(FAMILIES, samples).register()
+    Families(LANES, samples).register()
+
+
+def register_fleet(latest: Callable[[], tuple[int, float] | None]) -> None:
+    """Show the fleet's last maximum, (epoch, volts), on the worker that knows it."""
+
+    def samples() -> Iterator[Sample]:
+        if found := latest():
+            epoch, volts = found
+            yield Sample(FLEET_TIME.name, (), epoch)
+            yield Sample(FLEET_VOLTS.name, (), volts)
+
+    Families(FLEET, samples).register()
 
 
 def frames_folded(readings: int) -> None:
@@ -113,6 +160,23 @@ def group_committed(table: str, seconds: float) -> None:
 def window_rows_published(count: int) -> None:
     """Count closed windows that the broker has acknowledged."""
     _published.inc(count)
+
+
+def line_readings_closed(
+    lines: Iterable[int], readings: Iterable[float], over: Iterable[float]
+) -> None:
+    """Count the readings of closed windows, and those above the threshold, by line."""
+    for line, count, high in zip(lines, readings, over, strict=True):
+        if line not in _lines and len(_lines) < LINES_MAX:
+            _lines.add(line)
+        name = line if line in _lines else "other"
+        _line_readings.labels(name).inc(count)
+        _line_over.labels(name).inc(high)
+
+
+def threshold_known(volts: float) -> None:
+    """Show the voltage above which a reading counts as over."""
+    _threshold.set(volts)
 
 
 def frame_rejected(reason: str) -> None:
