@@ -30,6 +30,7 @@ __all__ = ["CassandraSink"]
 INT_FLAGS_VERSION = 5  # of the native protocol
 TIMESTAMP_FLAG = 0x20
 ANSWER_SLACK_SECONDS = 5.0
+RESEND_SECONDS = (0.1, 0.5)
 
 logger = logging.getLogger(__name__)
 
@@ -91,16 +92,27 @@ class CassandraSink:
     async def _failures(
         self, session: sessions.Session, batches: Sequence[Batch]
     ) -> list[tuple[Batch, str]]:
-        """Send batches; return those that were refused, and why."""
-        refused = []
-        for batch, error in zip(
-            batches, await self._send_all(session, batches), strict=True
-        ):
-            if error is None:
-                continue
-            if not sessions.is_refusal(error):
-                raise SinkUnavailable(f"Cassandra: {sessions.summary(error)}")
-            refused.append((batch, sessions.summary(error)))
+        """Send batches; return those that were refused, and why.
+
+        One that a busy server lets time out is sent again, and only that one: to begin
+        with all of them again would keep the server busy.
+        """
+        refused: list[tuple[Batch, str]] = []
+        for pause_seconds in (*RESEND_SECONDS, None):
+            answers = await self._send_all(session, batches)
+            failed = [(b, e) for b, e in zip(batches, answers, strict=True) if e]
+            refused += [
+                (batch, sessions.summary(error))
+                for batch, error in failed
+                if sessions.is_refusal(error)
+            ]
+            late = [(b, error) for b, error in failed if not sessions.is_refusal(error)]
+            if not late:
+                break
+            if pause_seconds is None:
+                raise SinkUnavailable(f"Cassandra: {sessions.summary(late[0][1])}")
+            batches = [batch for batch, _ in late]
+            await asyncio.sleep(pause_seconds)
         return refused
 
     async def _opened(self) -> sessions.Session:
