@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from app import settings
+from app.domain.predictions import ClosedWindow
 from app.domain.readings import lane_of
 from app.domain.windows import Delta, WindowRows, pack_keys
-from app.predictor.scores import Scores
+from app.predictor.online import Forecaster
 from app.views.worker import Phase, Worker
 from tables.maxima import LaneState, rules_of
+from tables.models import rules_of as forecast_rules
 
 FIRST_START = 1_479_513_600  # 2016-11-19T00:00:00Z
 
@@ -35,7 +37,8 @@ class FakeWorker:
         self.ends = dict.fromkeys(owned, 100)
         self.phase = Phase.RUNNING
         self.replayed = 0
-        self.scores: dict[int, Scores] = {}
+        foreseen = forecast_rules(self.settings)
+        self.forecasts = {lane: Forecaster(foreseen) for lane in owned}
         self.published: dict[int, list[WindowRows]] = {}
         self.failures: list[Exception] = []
 
@@ -49,7 +52,7 @@ class FakeWorker:
             offset=lambda lane: self.offsets[lane],
             phase=lambda: self.phase,
             replayed=lambda: self.replayed,
-            scores=lambda: self.scores,
+            forecasts=lambda: self.forecasts,
             end_offsets=self._end_offsets,
             last_windows=self._last_windows,
         )
@@ -78,26 +81,44 @@ class FakeWorker:
             )
         )
 
-    def fill(
-        self, *, transformers: int, starts: int, seed: int = 1, lines: int = 3
-    ) -> None:
+    def fill(self, *, transformers: int, starts: int, seed: int = 1) -> None:
         """Give every lane windows of some transformers, from FIRST_START on."""
         random = np.random.default_rng(seed)
         size = self.settings.windows.size_seconds
-        keys = [
-            (11 + number % lines, 1 + number // lines) for number in range(transformers)
-        ]
         for lane in self.states:
-            mine = [pair for pair in keys if lane_of(*pair, self.lanes) == lane]
+            mine = [p for p in pairs(transformers) if lane_of(*p, self.lanes) == lane]
             for number in range(starts):
                 start = FIRST_START + number * size
                 self.add(
                     lane, some_windows(random, mine, start), watermark=start + size // 2
                 )
 
+    def foresee(self, *, transformers: int, starts: int, seed: int = 1) -> None:
+        """Let every lane foresee, score and learn windows, up to FIRST_START."""
+        random = np.random.default_rng(seed)
+        size = self.settings.windows.size_seconds
+        for lane, forecaster in self.forecasts.items():
+            mine = [p for p in pairs(transformers) if lane_of(*p, self.lanes) == lane]
+            for number in range(-starts, 0):
+                start = FIRST_START + number * size
+                rows = some_windows(random, mine, start)
+                window = ClosedWindow(
+                    start=start,
+                    key=rows.key,
+                    minimum=rows.minimum.astype(np.float64),
+                    maximum=rows.maximum.astype(np.float64),
+                    mean=rows.mean,
+                )
+                forecaster.advance(window, 12.0, start + 2 * size)
+
     @property
     def lanes(self) -> int:
         return self.settings.kafka.lanes
+
+
+def pairs(transformers: int) -> list[tuple[int, int]]:
+    """Lines and transformers: 11/1, 12/1, 13/1, 11/2 and so on."""
+    return [(11 + number % 3, 1 + number // 3) for number in range(transformers)]
 
 
 def windows_of(start: int, *rows: tuple[Any, ...]) -> WindowRows:

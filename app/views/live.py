@@ -7,7 +7,7 @@ its consumer, so that /live and /ready answer during recovery.
 from collections.abc import Mapping
 
 from app.metrics.live import register_lanes
-from app.predictor.scores import Scores
+from app.predictor.online import Forecaster
 from app.views.kafka import Observer
 from app.views.site import mount
 from app.views.worker import Phase, Worker
@@ -63,9 +63,9 @@ def offset(lane: int) -> int:
     return maxima.offset(lane, topology.readings)
 
 
-def scores() -> Mapping[int, Scores]:
-    """Return the scores of the forecasts of the lanes that are here."""
-    return {lane: state.forecaster.scores for lane, state in models.states.items()}
+def forecasts() -> Mapping[int, Forecaster]:
+    """Return the forecasters of the lanes that are here and complete."""
+    return {lane: state.forecaster for lane, state in models.states.items()}
 
 
 observer = Observer(topology)
@@ -77,7 +77,7 @@ worker = Worker(
     offset=offset,
     phase=phase,
     replayed=replayed,
-    scores=scores,
+    forecasts=forecasts,
     end_offsets=observer.end_offsets,
     last_windows=observer.last_windows,
 )

@@ -43,7 +43,7 @@ FORECAST_FIELDS = (
 def local_overview(worker: Worker, sampler: Sampler) -> Figures:
     """Return this worker's own figures: what it is busy with, and its lanes."""
     url = worker.url()
-    scores = worker.scores()
+    forecasts = worker.forecasts()
     return {
         "worker": {
             "url": url,
@@ -56,7 +56,9 @@ def local_overview(worker: Worker, sampler: Sampler) -> Figures:
                 "lane": number,
                 "worker": url,
                 **_lane(number, state, sampler),
-                "forecast": _forecast(scores[number]) if number in scores else None,
+                "forecast": (
+                    _forecast(forecasts[number].scores) if number in forecasts else None
+                ),
             }
             for number, state in worker.states().items()
         ],

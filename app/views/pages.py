@@ -31,6 +31,7 @@ class Pages:
             web.get("/", self.overview),
             web.get("/transformers", self.transformers),
             web.get("/top", self.top),
+            web.get("/predictions", self.predictions),
             web.get(
                 r"/transformers/{line:\d{1,10}}/{transformer:\d{1,10}}",
                 self.transformer,
@@ -49,6 +50,11 @@ class Pages:
     async def top(self, _: web.Request) -> web.Response:
         """Show the transformers that stand out most."""
         return self.render("top.html", page="top")
+
+    async def predictions(self, _: web.Request) -> web.Response:
+        """Show what is foreseen, and how right it was."""
+        forecast = self._worker.settings.forecast
+        return self.render("predictions.html", page="predictions", forecast=forecast)
 
     async def transformer(self, request: web.Request) -> web.Response:
         """Show the windows of one transformer."""

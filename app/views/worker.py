@@ -7,7 +7,7 @@ from functools import cached_property
 
 from app.domain.standards import Profile, profile
 from app.domain.windows import WindowRows
-from app.predictor.scores import Scores
+from app.predictor.online import Forecaster
 from app.settings import Settings
 from tables.maxima import LaneState
 
@@ -35,8 +35,8 @@ class Worker:
     url is where the others reach it; owners says which worker has which lanes, this
     one included; states holds the lanes that are here and complete; offset returns the
     last offset of the readings that a lane's state includes; replayed grows while a
-    recovery makes progress; scores are those of the forecasts of the lanes that are
-    here; end_offsets asks Kafka for the end of lanes' readings.
+    recovery makes progress; forecasts holds the forecasters of the lanes that are here
+    and complete; end_offsets asks Kafka for the end of lanes' readings.
     """
 
     settings: Settings
@@ -46,7 +46,7 @@ class Worker:
     offset: Callable[[int], int]
     phase: Callable[[], Phase]
     replayed: Callable[[], int]
-    scores: Callable[[], Mapping[int, Scores]]
+    forecasts: Callable[[], Mapping[int, Forecaster]]
     end_offsets: Callable[[list[int]], Awaitable[Mapping[int, int]]]
     last_windows: LastWindows
 

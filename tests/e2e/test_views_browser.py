@@ -13,7 +13,7 @@ from app.views.site import mount
 from tests.browser import PHONE, a_viewer, column, layout_shift, shoot
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
-PATHS = ["/", "/transformers", "/transformers/11/3", "/top"]
+PATHS = ["/", "/transformers", "/transformers/11/3", "/top", "/predictions"]
 LINE, TRANSFORMER, START, MAXIMUM, STATE = 0, 1, 2, 6, 9
 
 
@@ -139,6 +139,21 @@ async def test_the_top_shows_who_stands_out(viewer, site):
     await page.get_by_role("combobox").select_option("96")
     await expect(page.locator("#top tbody tr").first).to_contain_text("of 60")
     assert "by=readings_over_threshold&windows=96" in page.url
+
+
+async def test_predictions_show_who_is_likeliest_and_how_right_they_were(
+    viewer, site, fake
+):
+    page = await viewer.open(f"{site}/predictions")
+    await expect(page.locator("#empty")).to_contain_text("Nothing is foreseen yet")
+    fake.foresee(transformers=21, starts=300)
+    await expect(page.locator("#outlook tbody tr")).to_have_count(20)
+    await expect(page.locator("#scores tbody tr")).to_have_count(6)
+    await expect(page.locator("[data-figure=accuracy_note]")).to_contain_text("same")
+    first = page.locator("#scores tbody tr").nth(1)
+    await expect(first).to_contain_text("published by 8 lanes")
+    await page.get_by_text("All time", exact=True).click()
+    await shoot(page, "predictions")
 
 
 async def test_a_window_that_changes_is_refreshed_without_a_layout_jump(

@@ -186,3 +186,21 @@ async def test_the_top_is_that_of_all_workers(members):
     await members.stop(2)
     _, answer = await members.json(0, "/api/v1/top")
     assert [5, 6, 7] == answer["missing"]["lanes"]
+
+
+async def test_predictions_and_scores_are_those_of_all_workers(members):
+    for fake in members.fakes:
+        fake.foresee(transformers=21, starts=100)
+    answers = [(await members.json(n, "/api/v1/predictions"))[1] for n in range(3)]
+    assert 21 * (100 - 48) == answers[0]["scores"]["week"]["labels_count"]
+    for answer in answers:
+        assert answers[0]["transformers"] == answer["transformers"]
+        # Sums of floats: equal but for the order in which lanes are added.
+        published = [a["scores"]["week"]["models"]["published"] for a in answers]
+        assert published[0] == pytest.approx(published[1])
+        assert published[0] == pytest.approx(published[2])
+        assert answers[0]["champions"] == answer["champions"]
+    path = "/api/v1/transformers/11/3/predictions"
+    ones = [(await members.json(n, path))[1]["predictions"] for n in range(3)]
+    assert ones[0]
+    assert ones[0] == ones[1] == ones[2]

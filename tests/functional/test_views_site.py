@@ -10,12 +10,14 @@ from app.views.site import mount
 from app.views.worker import Phase
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
-PAGES = ["/", "/transformers", "/transformers/11/1", "/top"]
+PAGES = ["/", "/transformers", "/transformers/11/1", "/top", "/predictions"]
 API = [
     "/api/v1/overview",
     "/api/v1/windows",
     "/api/v1/transformers/11/1",
     "/api/v1/top",
+    "/api/v1/predictions",
+    "/api/v1/transformers/11/1/predictions",
 ]
 
 
@@ -237,3 +239,22 @@ async def test_the_top_is_ranked_by_what_is_asked(client):
     assert (3, 21) == (len(minima), lowest["transformers_count"])
     answer = await json(client, "/api/v1/top?by=fun", status=400)
     assert answer["error"].startswith("by is one of")
+
+
+async def test_predictions_come_with_their_scores(client, fake):
+    fake.foresee(transformers=21, starts=120)
+    answer = await json(client, "/api/v1/predictions?limit=4")
+    assert (21, 4) == (answer["transformers_count"], len(answer["transformers"]))
+    assert 21 * 120 == answer["predictions_made"]
+    assert answer["scores"]["week"] == answer["scores"]["total"]
+    scored = 21 * (120 - 48)  # what was foreseen less than a horizon ago is not due
+    assert scored == answer["scores"]["week"]["labels_count"]
+    assert "counts" not in answer
+    one = await json(client, "/api/v1/transformers/12/3/predictions")
+    assert 49 >= len(one["predictions"]) >= 48
+
+
+async def test_nothing_is_foreseen_at_first(client):
+    answer = await json(client, "/api/v1/predictions")
+    assert (0, []) == (answer["predictions_made"], answer["transformers"])
+    assert [] == answer["missing"]["lanes"]

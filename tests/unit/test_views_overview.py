@@ -4,11 +4,12 @@ import numpy as np
 import orjson
 import pytest
 
-from app.predictor.scores import Scores
+from app.predictor.online import Forecaster
 from app.predictor.tally import ROWS, Scored
 from app.views.overview import checked_overview, local_overview, merge_overviews
 from app.views.presentation import encode
 from app.views.sampling import Sampler
+from tables.models import rules_of
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
 SIZE = 900
@@ -127,9 +128,12 @@ def test_a_cluster_without_readings_has_no_watermark_and_no_maximum(one, two):
     assert 0 == totals["readings_counted"]
 
 
-def scores(labels, foreseen, same):
+def a_forecaster(fake, labels=(), foreseen=(), same=()):
     """Scores of one window start: what came, what was published, what was then."""
-    found = Scores()
+    forecaster = Forecaster(rules_of(fake.settings))
+    found = forecaster.scores
+    if not labels:
+        return forecaster
     found.made = 10
     found.add(
         FIRST_START,
@@ -141,12 +145,14 @@ def scores(labels, foreseen, same):
             lead=43_200.0,
         ),
     )
-    return found
+    return forecaster
 
 
 def test_the_forecast_is_right_as_often_as_over_all_lanes_beside_same_as_now(one, two):
-    one.scores[0] = scores([1, 1, 0, 0], [0.9, 0.8, 0.1, 0.7], [1, 0, 0, 1])
-    two.scores[3] = scores([1], [0.9], [0])
+    one.forecasts[0] = a_forecaster(
+        one, [1, 1, 0, 0], [0.9, 0.8, 0.1, 0.7], [1, 0, 0, 1]
+    )
+    two.forecasts[3] = a_forecaster(two, [1], [0.9], [0])
     forecast = merged(one, two)["forecast"]
     assert (20, 5, 5) == (
         forecast["predictions_made"],
@@ -160,11 +166,12 @@ def test_the_forecast_is_right_as_often_as_over_all_lanes_beside_same_as_now(one
 
 
 def test_a_forecast_that_is_not_due_yet_has_no_accuracy(one):
-    one.scores[0] = Scores()
+    one.forecasts[0] = a_forecaster(one)
     assert merged(one)["forecast"]["accuracy_share"] is None
 
 
-def test_there_is_no_forecast_without_its_agent(one, two):
+def test_there_is_no_forecast_while_its_lanes_are_not_ready(one, two):
+    one.forecasts = two.forecasts = {}
     assert merged(one, two)["forecast"] is None
 
 

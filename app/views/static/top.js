@@ -3,6 +3,7 @@
 import { count, setText, utc, volts } from "./format.js";
 import { emptyText } from "./grid.js";
 import { follow } from "./live.js";
+import { barCell, setBar } from "./rows.js";
 
 const CELLS = 11;
 const NUMBERS = new Set([0, 1, 2, 5, 6, 7, 8, 9, 10]);
@@ -35,9 +36,7 @@ function live(row) {
   row.dataset.live = "yes";
   for (const cell of row.cells) cell.replaceChildren();
   row.cells[2].append(document.createElement("a"));
-  const bar = Object.assign(document.createElement("span"), { className: "bar-track" });
-  bar.append(Object.assign(document.createElement("span"), { className: "bar-fill" }), document.createElement("span"));
-  row.cells[3].append(bar);
+  barCell(row.cells[3]);
   return row;
 }
 
@@ -59,9 +58,7 @@ function fill(row, place, one, by, values) {
   setText(link, String(one.transformer));
   if (link.getAttribute("href") !== path) link.setAttribute("href", path);
   link.setAttribute("aria-label", `Line ${one.line}, transformer ${one.transformer}`);
-  const [bar, text] = cells[3].firstChild.children;
-  bar.style.width = `${(100 * barShare(by, values, one[by])).toFixed(1)}%`;
-  setText(text, written(by, one[by]));
+  setBar(cells[3], barShare(by, values, one[by]), written(by, one[by]));
   const words = [
     utc(one.maximum_window_start_epoch_seconds), String(one.maximum_usage_point), volts(one.minimum_volts), volts(one.mean_volts),
     volts(one.maximum_volts), count(one.readings_over_threshold), `${count(one.windows_over_threshold)} of ${count(one.windows_count)}`,
