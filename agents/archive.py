@@ -16,7 +16,7 @@ from app.sinks.tables import Table
 from app.wire.events import DeadLetter, decode_event, encode_dead_letter
 from app.wire.frames import decode_frame
 
-__all__ = ["maxima", "predictions", "readings", "weather", "windows"]
+__all__ = ["late", "maxima", "predictions", "readings", "weather", "windows"]
 
 topology = app.topology
 Convert = Callable[[bytes | None], tuple[Table, Rows]]
@@ -27,6 +27,12 @@ Convert = Callable[[bytes | None], tuple[Table, Rows]]
 async def readings(stream: Any) -> None:
     """Store every reading of every frame, those that came late included."""
     await _archive(stream, frame_rows)
+
+
+@app.agent(app.source(topology.late), name="archive_late")
+async def late(stream: Any) -> None:
+    """Note which readings came late, and by how much."""
+    await _archive(stream, _event_rows(tables.LATE_READINGS, rows.late_rows))
 
 
 @app.agent(app.source(topology.windows), name="archive_windows")

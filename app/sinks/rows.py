@@ -11,6 +11,7 @@ from app.sinks.base import Rows
 
 __all__ = [
     "concatenate",
+    "late_rows",
     "length",
     "maximum_row",
     "prediction_rows",
@@ -28,18 +29,27 @@ def raw_rows(readings: Readings) -> Rows:
 
     day_of_week counts as the seed did: Sunday is 0, Saturday is 6.
     """
-    days, second = np.divmod(readings.timestamp, DAY_SECONDS)
     return {
         "line": readings.line,
         "transformer": readings.transformer,
         "usagepoint": readings.usagepoint,
-        **_date(days),
-        "hour": second // 3_600,
-        "minute": second // 60 % 60,
-        "second": second % 60,
-        "day_of_week": (days + EPOCH_WEEKDAY) % 7,
+        **_calendar(readings.timestamp),
+        "day_of_week": (readings.timestamp // DAY_SECONDS + EPOCH_WEEKDAY) % 7,
         **readings.extra,
         "voltage": readings.voltage,
+    }
+
+
+def late_rows(event: Mapping[str, Any]) -> Rows:
+    """Return an event of the late topic as rows of `late_readings`."""
+    return {
+        "line": np.array(event["line"], np.int32),
+        "transformer": np.array(event["transformer"], np.int32),
+        "usagepoint": np.array(event["usagepoint"], np.int32),
+        **_calendar(np.array(event["timestamp"], np.int64)),
+        "sequence": np.array(event["sequence"], np.int64),
+        "voltage": np.array(event["voltage"], np.float32),
+        "late_by": np.array(event["late_by"], np.int64),
     }
 
 
@@ -47,15 +57,15 @@ def window_rows(event: Mapping[str, Any]) -> Rows:
     """Return an event of the windows topic as rows of `windows`."""
     start = np.array(event["start"], np.int64)
     return {
-        "line": np.array(event["line"], np.int64),
+        "line": np.array(event["line"], np.int32),
         **_date(start // DAY_SECONDS),
-        "transformer": np.array(event["transformer"], np.int64),
+        "transformer": np.array(event["transformer"], np.int32),
         "start": start,
         "count": np.array(event["count"], np.int64),
         "minimum": np.array(event["minimum"], np.float32),
         "maximum": np.array(event["maximum"], np.float32),
         "mean": np.array(event["mean"], np.float64),
-        "usagepoint": np.array(event["usagepoint"], np.int64),
+        "usagepoint": np.array(event["usagepoint"], np.int32),
         "over": np.array(event["over"], np.int64),
         "verdict": np.array(event["verdict"], object),
     }
@@ -88,9 +98,9 @@ def prediction_rows(event: Mapping[str, Any]) -> Rows:
         return np.full(len(epoch), np.nan if value is None else value, dtype)
 
     return {
-        "line": np.array(event["line"], np.int64),
+        "line": np.array(event["line"], np.int32),
         **_date(epoch // DAY_SECONDS),
-        "transformer": np.array(event["transformer"], np.int64),
+        "transformer": np.array(event["transformer"], np.int32),
         "epoch": epoch,
         "hours": every(event["hours"], np.int64),
         "made": every(event["made"], np.int64),
@@ -119,6 +129,17 @@ def concatenate(parts: list[Rows]) -> Rows:
             ]
         )
         for name in names
+    }
+
+
+def _calendar(timestamp: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return year to second of epoch seconds."""
+    days, second = np.divmod(timestamp, DAY_SECONDS)
+    return {
+        **_date(days),
+        "hour": second // 3_600,
+        "minute": second // 60 % 60,
+        "second": second % 60,
     }
 
 

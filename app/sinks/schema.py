@@ -17,7 +17,7 @@ from app.errors import SchemaMismatch, SettingsError, SinkUnavailable
 from app.settings import variable
 from app.settings.sections import Archive
 from app.sinks.session import Session, driver_errors
-from app.sinks.tables import RAW_DATA, TABLES, Table
+from app.sinks.tables import LATE_READINGS, RAW_DATA, TABLES, Table
 
 __all__ = ["VERSION", "apply", "check"]
 
@@ -173,7 +173,8 @@ def _apply_ttls(session: Session, keyspace: str, archive: Archive, say: Say) -> 
     )
     found = {row.table_name: row.default_time_to_live for row in rows}
     for table in TABLES:
-        days = archive.ttl_days_raw if table is RAW_DATA else archive.ttl_days_results
+        is_raw = table in (RAW_DATA, LATE_READINGS)
+        days = archive.ttl_days_raw if is_raw else archive.ttl_days_results
         if found.get(table.name) != days * DAY_SECONDS:
             seconds = days * DAY_SECONDS
             _define(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 __all__ = [
+    "AVERAGES",
+    "LATE_READINGS",
     "MAX_VOLTAGE",
     "PREDICTIONS",
     "RAW_DATA",
@@ -82,6 +84,18 @@ RAW_DATA = Table(
     clustering=("usagepoint", "hour", "minute", "second"),
 )
 
+LATE_READINGS = Table(
+    name="late_readings",
+    columns={
+        **{name: RAW_DATA.columns[name] for name in RAW_DATA.key},
+        "sequence": Kind.BIGINT,
+        "voltage": Kind.FLOAT,
+        "late_by": Kind.BIGINT,
+    },
+    partition=RAW_DATA.partition,
+    clustering=RAW_DATA.clustering,
+)
+
 WINDOWS = Table(
     name="windows",
     columns={
@@ -142,12 +156,24 @@ PREDICTIONS = Table(
     clustering=("transformer", "epoch", "hours"),
 )
 
+AVERAGES = Table(
+    name="avg_voltage_by_transformer",
+    columns={
+        **{name: RAW_DATA.columns[name] for name in RAW_DATA.partition},
+        "voltage_avg": Kind.FLOAT,
+    },
+    partition=("line", "transformer"),
+    clustering=("year", "month", "day"),
+)
+
 TABLES = (
     RAW_DATA,
+    LATE_READINGS,
     WINDOWS,
     MAX_VOLTAGE,
     TEMPERATURE,
     TEMPERATURE_FORECAST,
     PREDICTIONS,
+    AVERAGES,
 )
-"""The tables that the archive stage writes."""
+"""The tables that rows are written to."""

@@ -48,15 +48,26 @@ def test_everything_that_stages_publish_is_stored(archived):
     }  # fmt: skip
     archived.produce(topology.predictions, [(3, encode_event(predictions))])
 
+    late = {
+        "lane": 3, "watermark": 9_000, "sequence": [77], "timestamp": [1_700_000_105],
+        "line": [11], "transformer": [1], "usagepoint": [7], "voltage": [121.5],
+        "late_by": [30],
+    }  # fmt: skip
+    archived.produce(topology.late, [(3, encode_event(late))])
+
     archived.start("archive")
     archived.ready("archive")
 
     archived.expect(rows)
-    for table, count in {
+    counts = {
         "windows": 2,
-        "predictions": 1,
+        "max_voltage": 1,
+        "temperature": 1,
         "temperature_forecast": 1,
-    }.items():
+        "predictions": 1,
+        "late_readings": 1,
+    }
+    for table, count in counts.items():
         archived.wait_for(lambda t=table, n=count: archived.count(t) == n, table)
     assert [{"epoch": 900, "voltage": 118.5}] == archived.select("max_voltage")
     assert [{"epoch": 900, "temperature": -2.5}] == archived.select("temperature")
@@ -65,6 +76,8 @@ def test_everything_that_stages_publish_is_stored(archived):
     assert ("over", 115.25, 50) == tuple(
         stored[2][n] for n in ("verdict", "mean", "count")
     )
+    (late,) = archived.select("late_readings")
+    assert (121.5, 30, 77) == tuple(late[n] for n in ("voltage", "late_by", "sequence"))
     (prediction,) = archived.select("predictions")
     assert (None, True, 0.75) == tuple(
         prediction[name] for name in ("temperature", "alert", "probability")

@@ -36,7 +36,7 @@ async def harness(keyspace):
 
     async def read(table):
         columns = ", ".join(table.columns)
-        query = f"SELECT {columns} FROM {keyspace.name}.{table.name}"  # noqa: S608 - ours
+        query = f"SELECT {columns} FROM {keyspace.name}.{table.name}"
         return [row._asdict() for row in keyspace.session.execute(query)]
 
     yield SimpleNamespace(sink=sink, read=read)
