@@ -17,6 +17,8 @@ ROOTS = {
         "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4",
     ),
     "cassandra": ("org.apache.cassandra:cassandra-all:5.0.4",),
+    # The charts of the web view: JavaScript in a jar (deploy/assets.py).
+    "charts": ("org.webjars.npm:uplot:1.6.30",),
 }
 
 

@@ -64,6 +64,8 @@ async def test_the_overview_shows_lanes_workers_and_totals(viewer, site):
     await expect(page.locator("#workers .state")).to_have_text("running")
     await expect(page.locator("[data-figure=windows_open]")).to_have_text("42")
     await expect(page.locator("[data-figure=maximum]")).to_contain_text(".")
+    chart = page.get_by_role("img", name="Fleet maximum from 2016-11-19 00:00")
+    await expect(chart.locator("canvas")).to_be_visible()
     await shoot(page, "overview")
     assert {urlsplit(site).netloc} == viewer.hosts
 
@@ -116,7 +118,8 @@ async def test_filters_narrow_the_table_and_stand_in_the_address(viewer, site):
     await expect(line_of(again)).to_have_value("12")
 
 
-async def test_a_transformer_has_a_page_of_its_own(viewer, site):
+async def test_a_transformer_has_a_page_of_its_own(viewer, site, fake):
+    fake.foresee(transformers=21, starts=200)
     page = await viewer.open(f"{site}/transformers?line=11&transformer=3")
     await shown(page)
     await page.locator("#windows tbody a").first.click()
@@ -126,6 +129,8 @@ async def test_a_transformer_has_a_page_of_its_own(viewer, site):
     await expect(page.locator("[data-figure=over_note]")).to_have_text(
         "of 60 in memory"
     )
+    chart = page.get_by_role("img", name="a maximum foretold for 49 more")
+    await expect(chart.locator("canvas")).to_be_visible()
     await shoot(page, "transformer")
 
 
@@ -283,6 +288,25 @@ async def test_the_dark_is_dark(viewer, site, path):
     ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert "rgb(14, 19, 23)" == ground
     await shoot(page, f"dark{path.replace('/', '-').rstrip('-')}")
+
+
+async def test_a_page_without_the_charts_says_how_to_get_them(viewer, site):
+    async def missing(route):
+        await route.fulfill(status=404)
+
+    route = ("**/uplot.*", missing)
+    page = await viewer.open(f"{site}/transformers/11/3", route=route)
+    await shown(page)
+    await expect(page.locator("#chart")).to_contain_text("make install")
+
+
+async def test_a_first_load_is_small(viewer, site):
+    page = await viewer.open(site)
+    await expect(page.locator("#chart canvas")).to_be_visible()
+    sizes = await page.evaluate(
+        "performance.getEntriesByType('resource').map((entry) => entry.transferSize)"
+    )
+    assert sum(sizes) < 500_000
 
 
 async def test_the_table_can_be_used_by_keyboard(viewer, site):

@@ -1,5 +1,6 @@
 // What is happening in the whole cluster: totals, lanes and who has them, workers.
 
+import { Chart, fleetSeries } from "./chart.js";
 import { DASH, count, percent, rate, setFigures, setText, span, utc, utcSeconds, volts } from "./format.js";
 import { follow } from "./live.js";
 
@@ -7,6 +8,7 @@ const totals = document.getElementById("totals");
 const lanesTable = document.getElementById("lanes");
 const lanesBody = lanesTable.tBodies[0];
 const workersBody = document.getElementById("workers").tBodies[0];
+const chart = new Chart(document.getElementById("chart"), fleetSeries);
 const laneCount = Number(lanesBody.dataset.lanes);
 const LANE_CELLS = 9;
 const NUMBER_CELLS = new Set([0, 2, 3, 5, 6, 7, 8]);
@@ -87,10 +89,22 @@ function newWorkerRow() {
 }
 
 function maximumNote({ latest_maximum: latest, lanes, missing }) {
-  if (latest) return `in window ${utc(latest.epoch_seconds)}`;
+  if (latest) return `window ${utc(latest.epoch_seconds)}`;
   if (missing.lanes.length) return "not known: lanes are missing";
   if (!lanes.every((lane) => lane.is_history_complete)) return "being read back";
   return "no window is final yet";
+}
+
+function showChart({ fleet_maxima: maxima, threshold_volts: threshold }) {
+  const starts = maxima.map((one) => one.epoch_seconds);
+  const volts = maxima.map((one) => one.maximum_volts);
+  const note = document.getElementById("chart-note");
+  note.hidden = maxima.length > 0;
+  const peak = Math.max(...volts).toFixed(2);
+  const summary = maxima.length
+    ? `Fleet maximum from ${utc(starts[0])} to ${utc(starts.at(-1))} UTC, at most ${peak} V; the threshold is ${threshold} V`
+    : "No fleet maximum is final yet";
+  chart.show([starts, volts, starts.map(() => threshold)], summary);
 }
 
 function showForecast(forecast) {
@@ -114,7 +128,7 @@ follow(() => "/api/v1/overview", (answer) => {
     lag_frames: count(sums.lag_frames),
     readings_late: count(sums.readings_late),
     watermark: time,
-    watermark_note: known ? `${date}, lanes differ by ${span(sums.watermark_spread_seconds)}` : "no frame has come yet",
+    watermark_note: known ? `${date}, spread ${span(sums.watermark_spread_seconds)}` : "no frame has come yet",
     windows_open: count(sums.windows_open),
     windows_closed: count(sums.windows_closed),
     maximum: volts(latest?.maximum_volts),
@@ -122,6 +136,7 @@ follow(() => "/api/v1/overview", (answer) => {
   });
   document.getElementById("maximum").classList.toggle("is-over", latest?.maximum_volts > answer.threshold_volts);
   showForecast(answer.forecast);
+  showChart(answer);
   showLanes(answer);
   showWorkers(answer);
 });

@@ -1,5 +1,6 @@
 // One transformer: its latest window in figures, and all of its windows in memory.
 
+import { Chart, transformerSeries } from "./chart.js";
 import { count, setFigures, utc, volts } from "./format.js";
 import { Grid, emptyText } from "./grid.js";
 import { follow } from "./live.js";
@@ -28,6 +29,31 @@ function showLatest(answer) {
   tile.classList.toggle("is-over", latest.maximum_volts > answer.threshold_volts);
 }
 
+const chart = new Chart(document.getElementById("chart"), transformerSeries);
+let foreseen = [];
+
+// Known windows first, oldest to newest, then the windows that are only foreseen.
+function showChart({ windows, threshold_volts: threshold }) {
+  const known = new Map(windows.map((window) => [window.window_start_epoch_seconds, window]));
+  const foretold = new Map(foreseen.map((one) => [one.window_start_epoch_seconds, one.foretold_maximum_volts]));
+  const starts = [...new Set([...known.keys(), ...foretold.keys()])].sort((a, b) => a - b);
+  const of = (name) => starts.map((start) => known.get(start)?.[name] ?? null);
+  const highest = windows.length ? Math.max(...windows.map((window) => window.maximum_volts)).toFixed(2) : null;
+  const summary = highest
+    ? `Voltage of ${windows.length} windows, at most ${highest} V, and a maximum foretold for ${foreseen.length} more; the threshold is ${threshold} V`
+    : "No voltage is known";
+  const data = [
+    starts, of("maximum_volts"), of("mean_volts"), of("minimum_volts"),
+    starts.map((start) => foretold.get(start) ?? null), starts.map(() => threshold),
+  ];
+  chart.show(data, summary);
+}
+
+async function lookAhead() {
+  const response = await fetch(`/api/v1/transformers/${line}/${transformer}/predictions`);
+  if (response.ok) foreseen = (await response.json()).predictions;
+}
+
 const whyEmpty = (answer) => () => (answer.missing.lanes.length
   ? emptyText("Not here now", "The worker of this transformer's lane does not answer. Another one takes over in a few seconds.")
   : emptyText("Nothing known of this transformer", "No window of it is open or has closed lately. Check the numbers of line and transformer."));
@@ -38,5 +64,8 @@ follow(() => `/api/v1/transformers/${line}/${transformer}`, (answer) => {
     "maximum_volts", "maximum_usage_point", "readings_over_threshold", "state", "verdict"];
   const columns = Object.fromEntries(names.map((name) => [name, answer.windows.map((window) => window[name])]));
   grid.set(columns, whyEmpty(answer));
+  showChart(answer);
+  // The windows are the page; where the forecast does not answer, its last word stays.
+  lookAhead().then(() => showChart(answer), () => {});
   counter.textContent = `Lane ${answer.lane}, on ${answer.worker ?? "no worker now"}`;
 });
