@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 STAMP := $(VENV)/.installed
 FOR ?=
 RATE ?=
@@ -18,10 +19,11 @@ help: ## Show this list
 
 install: $(STAMP) ## Make the virtual environment with pinned versions
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt deploy/local/pinned/charts.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' -c constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[local,household]'
+	$(BIN)/python -m deploy.assets
 	@touch $@
 
 run: install ## Run it all: servers, bridge, workers, simulator (FOR=120 RATE=500 WORKERS=2 SOURCE=household)
@@ -70,8 +72,14 @@ browser: ## Install Debian's Chromium, which tests of the pages drive
 faults: install ## Kills, pauses and restarts drawn from a seed: SEED=1 SEEDS=10 FOR=60
 	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1) --for $(or $(FOR),60)
 
-bench: install ## One benchmark: NAME=worker
-	$(BIN)/python -m tests.bench.$(NAME)
+bench: install $(PEERS)/.installed ## One benchmark beside its peers: NAME=worker
+	SMARTMETER_TEST_PEERS=$(PEERS)/bin/python $(BIN)/python -m tests.bench.$(NAME)
+
+# The peers have an environment of their own: their pins are not ours.
+$(PEERS)/.installed: tests/bench/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/peers.txt
+	@touch $@
 
 clean: ## Remove the environment, caches and the data of local servers
-	rm -rf $(VENV) .run build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .run build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import orjson
 from aiokafka import AIOKafkaProducer
 
 from app.domain.readings import EXTRA_COLUMNS, Readings
@@ -63,6 +64,38 @@ async def fill(
             for frame in row:
                 await producer.send(topic, encode_frame(frame), partition=frame.lane)
                 written += len(frame.readings)
+        await producer.flush()
+    finally:
+        await producer.stop()
+    return written
+
+
+async def fill_messages(servers: str, topic: str, parts: list[list[Frame]]) -> int:
+    """Write frames' readings one by one, as a peer takes them; return how many."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=servers, linger_ms=20, max_batch_size=1 << 20
+    )
+    await producer.start()
+    written = 0
+    try:
+        for frame in (frame for row in zip(*parts, strict=True) for frame in row):
+            rows = frame.readings
+            for line, transformer, timestamp, voltage in zip(
+                rows.line.tolist(),
+                rows.transformer.tolist(),
+                rows.timestamp.tolist(),
+                rows.voltage.tolist(),
+                strict=True,
+            ):
+                key = f"{line}.{transformer}"
+                value = {"transformer": key, "timestamp": timestamp, "voltage": voltage}
+                await producer.send(
+                    topic,
+                    orjson.dumps(value),
+                    key=key.encode(),
+                    partition=frame.lane,
+                )
+                written += 1
         await producer.flush()
     finally:
         await producer.stop()
