@@ -22,6 +22,7 @@ COMMANDS = {
     "simulate": "Publish the readings of simulated meters.",
     "topics": "Create and check the Kafka topics.",
     "schema": "Create and check the Cassandra tables.",
+    "batch": "Work over all that is stored: averages, verify.",
     "settings": "Show every setting, its value and where it comes from.",
 }
 

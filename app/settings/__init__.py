@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, SecretStr, ValidationError
 
 from app.errors import SettingsError
+from app.settings.archive import Archive
 from app.settings.sections import (
-    Archive,
     Bridge,
     Forecast,
     Kafka,

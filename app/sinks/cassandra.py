@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cassandra import ConsistencyLevel
 from cassandra.cluster import ResponseFuture
 from cassandra.protocol import (
     BatchMessage,
@@ -18,7 +19,7 @@ from cassandra.protocol import (
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from app.errors import SinkUnavailable
-from app.settings.sections import Archive
+from app.settings.archive import Archive
 from app.sinks import schema
 from app.sinks import session as sessions
 from app.sinks.base import RefusedRow, Rows
@@ -52,6 +53,7 @@ class CassandraSink:
         self._limits = Limits(
             rows=archive.batch_rows_max, bytes=archive.batch_bytes_max
         )
+        self._level = ConsistencyLevel.name_to_value[archive.consistency]
         self._slots = asyncio.Semaphore(archive.in_flight_batches_max)
         self._opening = asyncio.Lock()
         self._session: sessions.Session | None = None
@@ -167,7 +169,7 @@ class CassandraSink:
     ) -> None:
         try:
             sent: ResponseFuture = session.execute_async(
-                PackedStatement(batch, self._keyspace)
+                PackedStatement(batch, self._keyspace, self._level)
             )
         except Exception as error:  # noqa: BLE001 - a session that shuts down raises anything
             done(error)
@@ -212,8 +214,8 @@ class PackedQueries:
 class PackedStatement(BatchStatement):
     """A batch whose statements are encoded already."""
 
-    def __init__(self, batch: Batch, keyspace: str) -> None:
-        super().__init__(BatchType.UNLOGGED)
+    def __init__(self, batch: Batch, keyspace: str, level: int) -> None:
+        super().__init__(BatchType.UNLOGGED, consistency_level=level)
         self._statements_and_parameters = PackedQueries(batch)
         self._routing_key = batch.routing_key
         self.keyspace = keyspace  # with the routing key, this finds the replicas

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from app.errors import SchemaMismatch, SettingsError, SinkUnavailable
 from app.settings import variable
-from app.settings.sections import Archive
+from app.settings.archive import Archive
 from app.sinks.session import Session, driver_errors
 from app.sinks.tables import LATE_READINGS, RAW_DATA, TABLES, Table
 

@@ -1,5 +1,6 @@
 """Connecting to Cassandra, and what its errors mean to us."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,12 +29,14 @@ from cassandra.policies import (
 
 from app.errors import RejectedQuery, SettingsError, SinkUnavailable
 from app.settings import variable
-from app.settings.sections import Archive
+from app.settings.archive import Archive
 
 __all__ = ["Session", "close", "connect", "driver_errors", "is_refusal", "summary"]
 
 RECONNECT_SECONDS_MIN = 0.5
 RECONNECT_SECONDS_MAX = 10.0
+# How the driver wraps what a server says; the code and the details are for its log.
+SERVER_MESSAGE = re.compile(r'Error from server: .*? message="(.*?)"(?= info=|$)')
 
 
 def connect(archive: Archive) -> Session:
@@ -68,7 +71,10 @@ def _cluster(archive: Archive) -> Cluster:
         ),
         # Errors come back to our own back-off, which is bounded and counted.
         retry_policy=FallthroughRetryPolicy(),
-        consistency_level=ConsistencyLevel.name_to_value[archive.consistency],
+        # Rows are written at the level of the setting; nothing can be read at ANY.
+        consistency_level=ConsistencyLevel.name_to_value[
+            archive.consistency.replace("ANY", "ONE")
+        ],
         request_timeout=archive.timeout_seconds,
     )
     credentials = None
@@ -128,4 +134,5 @@ def summary(error: BaseException) -> str:
         )
         return causes or "no host is up"
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+    told = SERVER_MESSAGE.search(text)
+    return (told.group(1) if told else text).splitlines()[0][:300]

@@ -1,0 +1,66 @@
+"""`smartmeter batch averages | verify`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from app import settings
+from app.cli.selection import selection_options
+from app.cli.tables import progress_bar, show_rows
+
+if TYPE_CHECKING:
+    from app.sinks.base import Rows
+    from app.sinks.selection import Selection
+
+__all__ = ["command"]
+
+SAMPLE_ROWS = 10
+
+
+@click.group(short_help="Work over all that is stored: averages, verify.")
+def command() -> None:
+    r"""Work over all that is stored in Cassandra.
+
+    \b
+    Example:
+      smartmeter batch averages --from 2026-11-01 --to 2026-11-30
+    """
+
+
+@command.command()
+@selection_options
+def averages(selection: "Selection") -> None:
+    r"""Average the voltage by line, transformer and day.
+
+    Reads raw_data, shows ten of its rows and ten averages, and upserts
+    avg_voltage_by_transformer; nothing is removed from it.
+
+    \b
+    Example:
+      smartmeter batch averages --line 11
+    """
+    from app.batch.averages import sample, write_averages
+    from app.sinks.tables import AVERAGES, RAW_DATA
+
+    values = settings.load()
+    rows = sample(values, selection, SAMPLE_ROWS)
+    show_rows(rows, RAW_DATA.name, SAMPLE_ROWS)
+    written: list[Rows] = []
+    with progress_bar("Averages") as progress:
+        count = write_averages(values, selection, progress, written.append)
+    for some in written[:1]:
+        show_rows(some, AVERAGES.name, SAMPLE_ROWS)
+    click.echo(f"{count} averages are stored.")
+
+
+@command.command()
+@selection_options
+def verify(selection: "Selection") -> None:
+    r"""Recompute windows and maxima from the raw rows, and compare them.
+
+    Ends with 1 if anything differs.
+
+    \b
+    Example:
+      smartmeter batch verify --from 2026-11-23
+    """
