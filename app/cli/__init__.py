@@ -19,6 +19,7 @@ COMMANDS = {
     "bridge": "Run the bridge between NATS and Kafka.",
     "worker": "Run a live worker: windows, fleet maxima, forecast, web view.",
     "archive": "Run an archive worker: everything into Cassandra.",
+    "exporter": "Export figures of NATS, Kafka and Cassandra.",
     "simulate": "Publish the readings of simulated meters.",
     "topics": "Create and check the Kafka topics.",
     "schema": "Create and check the Cassandra tables.",

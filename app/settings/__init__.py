@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 
 from app.errors import SettingsError
 from app.settings.archive import Archive
+from app.settings.exporter import Exporter
 from app.settings.sections import (
     Bridge,
     Forecast,
@@ -50,6 +51,7 @@ class Settings(Section):
     worker: Worker = Worker()
     archive: Archive = Archive()
     forecast: Forecast = Forecast()
+    exporter: Exporter = Exporter()
 
 
 class Described(NamedTuple):
