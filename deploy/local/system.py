@@ -14,7 +14,7 @@ import orjson
 
 from app import settings
 from app.settings import Settings
-from deploy.local import ports, readiness
+from deploy.local import ports, readiness, targets
 from deploy.local.errors import LauncherError
 from deploy.local.ledger import Entry
 from deploy.local.process import ROOT, Process, spawn, tail
@@ -49,6 +49,7 @@ class System:
         self._report = report
         self._processes: dict[str, Process] = {}
         self._others = ports.free()
+        targets.clear(stack.folder)  # those of a launcher that was killed
 
     def roles(self, workers: int) -> list[Role]:
         """Return the processes that carry readings on; the simulator comes later."""
@@ -74,6 +75,12 @@ class System:
                 words=("archive",),
                 usual_port=loaded.archive.web_port,
                 port_variable=settings.variable("archive", "web_port"),
+            ),
+            Role(
+                name="exporter",
+                words=("exporter",),
+                usual_port=loaded.exporter.port,
+                port_variable=settings.variable("exporter", "port"),
             ),
         ]
 
@@ -126,6 +133,7 @@ class System:
     def finish(self, name: str) -> Mapping[str, object]:
         """Stop a process that prints a JSON summary last, and return that."""
         process = self._processes.pop(name)
+        targets.clear(self._stack.folder, name)
         process.stop(STOP_SECONDS_MAX)
         last = tail(self._stack.log(name), lines=1)
         try:
@@ -139,6 +147,7 @@ class System:
 
     def stop(self) -> None:
         """Stop what still runs, side by side."""
+        targets.clear(self._stack.folder)
         running = [process for process in self._processes.values() if process.alive]
         if running:
             with ThreadPoolExecutor(len(running)) as pool:
@@ -167,6 +176,7 @@ class System:
         self._stack.ledger.write(role.name, entry)
         self._processes[role.name] = process
         self.ports[role.name] = port
+        targets.write(self._stack.folder, role.name, port)
 
 
 def _ask_ready(port: int) -> None:

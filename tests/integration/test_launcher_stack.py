@@ -107,6 +107,7 @@ def test_settings_of_what_runs(stack):
     assert {
         "SMARTMETER_NAMESPACE": "one",
         "SMARTMETER_NATS__SERVERS": stack.addresses["nats"],
+        "SMARTMETER_EXPORTER__NATS_MONITORS": stack.addresses["nats_monitor"],
     } == stack.environ("one")
 
 

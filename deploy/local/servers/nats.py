@@ -57,7 +57,11 @@ class Nats:
 
     def environ(self, ports: Mapping[str, int]) -> dict[str, str]:
         """Return the settings that lead to it."""
-        return {settings.variable("nats", "servers"): self.addresses(ports)["nats"]}
+        addresses = self.addresses(ports)
+        return {
+            settings.variable("nats", "servers"): addresses["nats"],
+            settings.variable("exporter", "nats_monitors"): addresses["nats_monitor"],
+        }
 
     def probe(self, ports: Mapping[str, int]) -> None:
         """Publish one message to a stream of its own, and wait for it to be stored."""

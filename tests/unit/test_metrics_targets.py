@@ -1,0 +1,36 @@
+"""The launcher tells Prometheus of each process by a file."""
+
+import json
+
+import pytest
+
+from deploy.local import targets
+
+
+def told(folder):
+    files = sorted((folder / "targets").glob("*"))
+    return {path.name: json.loads(path.read_text()) for path in files}
+
+
+def test_each_worker_is_a_target_of_one_job(tmp_path):
+    for number in (1, 2):
+        targets.write(tmp_path, f"worker-{number}", 6065 + number)
+    assert {
+        "worker-1.json": [{"targets": ["127.0.0.1:6066"], "labels": {"job": "worker"}}],
+        "worker-2.json": [{"targets": ["127.0.0.1:6067"], "labels": {"job": "worker"}}],
+    } == told(tmp_path)
+
+
+def test_process_that_was_stopped_is_told_of_no_more(tmp_path):
+    for name in ("bridge", "simulator"):
+        targets.write(tmp_path, name, 6090)
+    targets.clear(tmp_path, "simulator", "never-was")
+    assert ["bridge.json"] == list(told(tmp_path))
+    targets.clear(tmp_path)
+    assert {} == told(tmp_path)
+
+
+def test_unknown_process_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no job"):
+        targets.write(tmp_path, "stranger", 1)
+    targets.clear(tmp_path)
