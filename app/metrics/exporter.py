@@ -6,7 +6,7 @@ __all__ = ["source_read", "source_silent"]
 
 _up = Gauge(
     "smartmeter_exporter_up",
-    "1 while a source answers; 0: it does not, and its series are gone.",
+    "Whether a source answers: 1, or 0, and then its series are gone.",
     ["source"],
 )
 _seconds = Histogram(

@@ -87,10 +87,11 @@ ERRORS = counter(
 EVENTS = counter("smartmeter_faust_events_total", "Events given to agents.")
 ACTIVE = gauge("smartmeter_faust_active_events", "Events that agents have in hand.")
 RECOVERING = gauge(
-    "smartmeter_faust_recovery_active", "1 while tables are read back, else 0."
+    "smartmeter_faust_recovery_active", "Whether tables are being read back: 1 or 0."
 )
 REBALANCING = gauge(
-    "smartmeter_faust_rebalance_active", "1 while partitions change hands, else 0."
+    "smartmeter_faust_rebalance_active",
+    "Whether partitions are changing hands: 1 or 0.",
 )
 FAMILIES = (
     RECEIVED,
