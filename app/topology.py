@@ -70,6 +70,11 @@ class Topology:
         return f"{self.settings.namespace}_simulator"
 
     @property
+    def bridge_bucket(self) -> str:
+        """NATS bucket in which bridges agree on who carries which lane."""
+        return f"{self.settings.namespace}_bridge"
+
+    @property
     def maxima_subject(self) -> str:
         """Subject of the fleet's maximum per epoch, going out."""
         return f"{self.settings.namespace}.voltage.extract.max"
@@ -191,6 +196,10 @@ class Topology:
             self.fleet_journal,
             self.models_journal,
         )
+
+    def lane_writer(self, lane: int) -> str:
+        """Kafka's name (transactional id) of whoever writes a lane of the readings."""
+        return f"{self.settings.namespace}-lane-{lane}"
 
     @property
     def live_group(self) -> str:

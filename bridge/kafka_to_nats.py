@@ -11,10 +11,10 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer
-from nats.aio.client import Client
 from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
 
+from app import connections
 from app.errors import RejectedMessage
 from app.metrics import bridge as metrics
 from app.topology import Topology
@@ -24,6 +24,7 @@ from app.wire.events import (
     encode_prediction,
     encode_temperature,
 )
+from bridge.link import Link
 
 __all__ = ["KafkaToNats", "Outgoing", "ensure_results_stream", "outgoing"]
 
@@ -76,9 +77,9 @@ def outgoing(
             )
 
 
-async def ensure_results_stream(client: Client, topology: Topology) -> None:
+async def ensure_results_stream(link: Link, topology: Topology) -> None:
     """Create the stream that keeps results for a day, or update its limits."""
-    jetstream = client.jetstream()
+    jetstream = link.jetstream()
     config = StreamConfig(
         name=topology.results_stream,
         subjects=topology.results_subjects,
@@ -98,13 +99,10 @@ async def ensure_results_stream(client: Client, topology: Topology) -> None:
 class KafkaToNats:
     """The way back; several bridges share it as one consumer group."""
 
-    def __init__(self, *, topology: Topology, client: Client) -> None:
+    def __init__(self, *, topology: Topology, link: Link) -> None:
         self._topology = topology
-        self._client = client
+        self._link = link
         self.is_reading = False
-
-    def break_off(self, why: str) -> None:
-        """Do nothing: a publish that got no answer is repeated by `run`."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Publish results until stopping is set.
@@ -113,20 +111,18 @@ class KafkaToNats:
             KafkaError, nats.errors.Error: Begin anew after the last commit.
         """
         topology = self._topology
-        kafka = topology.settings.kafka
         consumer = AIOKafkaConsumer(
             topology.maxima.name,
             topology.weather.name,
             topology.predictions.name,
-            bootstrap_servers=kafka.servers,
+            **connections.kafka_options(topology.settings),
             group_id=topology.results_group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            request_timeout_ms=int(kafka.request_timeout_seconds * 1_000),
         )
-        await consumer.start()
-        self.is_reading = True
         try:
+            await consumer.start()
+            self.is_reading = True
             while not stopping.is_set():
                 records = await consumer.getmany(
                     timeout_ms=WAIT_MILLISECONDS, max_records=RECORDS_MAX
@@ -149,16 +145,14 @@ class KafkaToNats:
             except (RejectedMessage, KeyError, TypeError, ValueError) as error:
                 # Written by another build: nothing of ours to send on.
                 logger.warning("%s %s: %s", record.topic, record.offset, error)
-        jetstream = self._client.jetstream(timeout=ACK_TIMEOUT_SECONDS)
-        await asyncio.gather(
-            *(
-                jetstream.publish(
+        jetstream = self._link.jetstream(timeout=ACK_TIMEOUT_SECONDS)
+        async with asyncio.TaskGroup() as group:
+            for message in messages:
+                publication = jetstream.publish(
                     message.subject,
                     message.payload,
                     headers={"Nats-Msg-Id": message.identity},
                 )
-                for message in messages
-            )
-        )
+                group.create_task(publication)
         for message in messages:
             metrics.results_published(message.kind, 1)

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from nats.aio.client import Client
-
 from app.topology import Topology
+from bridge.link import Link
 from bridge.stream import purge_carried
+from bridge.supervision import paused
 
 __all__ = ["Purge"]
 
@@ -17,12 +17,9 @@ class Purge:
 
     is_reading = True
 
-    def __init__(self, *, topology: Topology, client: Client) -> None:
+    def __init__(self, *, topology: Topology, link: Link) -> None:
         self._topology = topology
-        self._client = client
-
-    def break_off(self, why: str) -> None:
-        """Do nothing: each purge stands alone."""
+        self._link = link
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Purge every few seconds until stopping is set.
@@ -31,8 +28,5 @@ class Purge:
             nats.errors.Error: The server does not answer; begin anew.
         """
         while not stopping.is_set():
-            await purge_carried(self._client.jetstream(), self._topology)
-            try:
-                await asyncio.wait_for(stopping.wait(), EVERY_SECONDS)
-            except TimeoutError:
-                continue
+            await purge_carried(self._link.jetstream(), self._topology)
+            await paused(stopping, EVERY_SECONDS)

@@ -1,206 +1,249 @@
-"""The bridge as one process: every lane, the weather, the way back, health pages."""
+"""The bridge as one process: its share of the lanes, the way back, health pages."""
 
 import asyncio
 import logging
-import random
 import signal
-from collections.abc import Sequence
-from typing import Any, Protocol
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
-import nats
 import nats.errors
 import uvloop
-from aiokafka.errors import KafkaError
-from nats.aio.client import Client
 
-from app import logs
-from app.errors import SmartMeterError
+from app import connections, logs
+from app.errors import NatsUnavailable
 from app.health import serve_health
 from app.metrics import bridge as metrics
 from app.settings import Settings
 from app.topology import Topology
 from bridge.kafka import Kafka
 from bridge.kafka_to_nats import KafkaToNats, ensure_results_stream
+from bridge.lane_end import carried_so_far
+from bridge.lanes import Lanes
+from bridge.link import Link
+from bridge.membership import Membership, ensure_bucket, new_life
 from bridge.nats_to_kafka import NatsToKafka
 from bridge.purge import Purge
+from bridge.roster import Reached
 from bridge.stream import ensure_stream
+from bridge.supervision import Part, Trouble, keep
 from bridge.watermarks import Watermarks
 from bridge.weather import WeatherToKafka
 
-__all__ = ["run"]
+__all__ = ["Bridge", "run"]
 
-BACK_OFF_SECONDS_MAX = 10.0
-DRAIN_SECONDS_MAX = 8.0
-BROKEN = (SmartMeterError, KafkaError, nats.errors.Error, OSError, TimeoutError)
+DRAIN_SECONDS_MAX = 6.0
+CLOSE_SECONDS_MAX = 2.0
+LOOK_SECONDS = 0.2
+PING_SECONDS = 2
+PENDING_BYTES_MAX = 64 << 20
+FIRST_LANE = 0  # its owner also carries what is in no lane
 
 logger = logging.getLogger(__name__)
 
 
-class Part(Protocol):
-    """Something the bridge carries, that begins anew after a break."""
+def run(settings: Settings, may: frozenset[int] | None = None) -> None:
+    """Run the bridge in this process, until a signal ends it.
 
-    @property
-    def is_reading(self) -> bool:
-        """Whether it has begun."""
-
-    def break_off(self, why: str) -> None:
-        """Begin anew at the next step."""
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Carry until stopping is set."""
-
-
-def run(settings: Settings) -> None:
-    """Run the bridge in this process, until a signal ends it."""
+    Raises:
+        FatalError: It cannot go on; says why.
+    """
     logs.configure(settings.log_level)
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, may))
 
 
-async def _serve(settings: Settings) -> None:
-    """Run the bridge until SIGTERM or SIGINT, then drain what was taken."""
-    topology = Topology(settings)
+async def _serve(settings: Settings, may: frozenset[int] | None) -> None:
+    """Run the bridge until SIGTERM or SIGINT, then carry to its end what was taken."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    parts: list[Part] = []
-    client = await _connect(settings, parts, stopping)
-    kafka = Kafka(settings)
-    try:
+    await Bridge(settings, may).run(stopping)
+
+
+class Bridge:
+    """One bridge process: sessions, one after the other, each with one connection."""
+
+    def __init__(self, settings: Settings, may: frozenset[int] | None = None) -> None:
+        """Make a bridge that may carry some lanes, or all of them."""
+        self._settings = settings
+        self._topology = Topology(settings)
+        self._watermarks = Watermarks(settings.bridge.idle_seconds)
+        section = settings.bridge
+        self._membership = Membership(
+            topology=self._topology,
+            name=section.identity or f"{socket.gethostname()}:{section.port}",
+            life=new_life(),
+            may=may,
+            reached=self._reached,
+            heard=self._hear,
+        )
+        self._trouble = Trouble()
+        self._session: _Session | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Carry until stopping is set.
+
+        Raises:
+            FatalError: It cannot go on; says why.
+        """
+        section = self._settings.bridge
         async with serve_health(
-            settings.bridge.host,
-            settings.bridge.port,
-            live=lambda: "",
-            ready=lambda: _trouble(client, parts),
+            section.host, section.port, live=lambda: "", ready=self._not_ready
         ) as port:
             logger.info("Bridge: health pages on port %s.", port)
-            await _retry("start", stopping, lambda: _prepare(client, topology, kafka))
-            parts += _parts(topology, client, kafka)
-            await _carry(parts, stopping)
-    finally:
-        await _close(client, kafka)
+            await keep("bridge", self._run_session, stopping, self._trouble)
 
+    def _not_ready(self) -> str:
+        if self._trouble.text:
+            return self._trouble.text
+        return self._session.trouble if self._session else "not connected yet"
 
-def _parts(topology: Topology, client: Client, kafka: Kafka) -> list[Part]:
-    watermarks = Watermarks(topology.settings.bridge.idle_seconds)
-    lanes: list[Part] = [
-        NatsToKafka(
-            lane, topology=topology, client=client, kafka=kafka, watermarks=watermarks
-        )
-        for lane in range(topology.lanes)
-    ]
-    return [
-        *lanes,
-        WeatherToKafka(topology=topology, client=client, kafka=kafka),
-        KafkaToNats(topology=topology, client=client),
-        Purge(topology=topology, client=client),
-    ]
+    def _reached(self, lanes: set[int]) -> Mapping[int, Reached]:
+        return self._watermarks.said(lanes, now=time.monotonic())
 
+    def _hear(self, said: Mapping[int, Reached]) -> None:
+        self._watermarks.hear(said, now=time.monotonic())
 
-async def _carry(parts: Sequence[Part], stopping: asyncio.Event) -> None:
-    tasks = [asyncio.create_task(_keep(part, stopping)) for part in parts]
-    waiting: asyncio.Task[Any] = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        stopping.set()
-        _, left = await asyncio.wait(tasks, timeout=DRAIN_SECONDS_MAX)
-        if left:
-            logger.warning("%s parts were not drained; they begin anew.", len(left))
-        for task in tasks:
-            if task.done() and not task.cancelled() and task.exception():
-                raise task.exception()  # type: ignore[misc] # it is one, just tested
-    finally:
-        for task in (waiting, *tasks):
-            task.cancel()
-        await asyncio.gather(waiting, *tasks, return_exceptions=True)
-
-
-async def _keep(part: Part, stopping: asyncio.Event) -> None:
-    name = type(part).__name__
-    await _retry(name, stopping, lambda: part.run(stopping))
-
-
-async def _retry(name: str, stopping: asyncio.Event, work: Any) -> None:
-    attempt = 0
-    while not stopping.is_set():
-        try:
-            await work()
-        except* BROKEN as errors:
-            attempt += 1
-            cause = errors.exceptions[0]
-            wait = min(BACK_OFF_SECONDS_MAX, 0.2 * 2 ** min(attempt, 8))
-            wait *= 0.5 + random.random() / 2  # noqa: S311 - jitter, not a secret
-            logger.warning(
-                "%s begins anew in %.1f s: %s %s",
-                name,
-                wait,
-                type(cause).__name__,
-                cause,
+    async def _run_session(self, stopping: asyncio.Event) -> None:
+        async with self._connected() as link:
+            kafka = Kafka(
+                self._settings, [self._topology.dead_letters, self._topology.weather]
             )
-            if isinstance(cause, SmartMeterError) and not cause.retriable:
-                raise
-        else:
-            return
+            try:
+                self._session = _Session(
+                    self._topology, link, kafka, self._watermarks, self._membership
+                )
+                await self._session.run(stopping)
+            finally:
+                self._session = None
+                await kafka.close()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Link]:
+        await connections.knock_at_kafka(self._settings)
+        link = Link()
         try:
-            await asyncio.wait_for(stopping.wait(), wait)
-        except TimeoutError:
-            continue
+            await connections.connect_nats(
+                link,
+                self._settings,
+                name=f"{self._settings.namespace}-bridge",
+                ping_interval=PING_SECONDS,
+                max_outstanding_pings=2,
+                pending_size=PENDING_BYTES_MAX,
+            )
+            yield link
+        finally:
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                    await link.close()
+            except (TimeoutError, OSError, nats.errors.Error):
+                link.drop()
 
 
-async def _prepare(client: Client, topology: Topology, kafka: Kafka) -> None:
-    await ensure_stream(client.jetstream(), topology)
-    await ensure_results_stream(client, topology)
-    await kafka.start()
+class _Session:
+    """What the bridge does over one connection to NATS."""
 
+    def __init__(
+        self,
+        topology: Topology,
+        link: Link,
+        kafka: Kafka,
+        watermarks: Watermarks,
+        membership: Membership,
+    ) -> None:
+        self._topology = topology
+        self._link = link
+        self._kafka = kafka
+        self._watermarks = watermarks
+        self._membership = membership
+        self._lanes = Lanes(self._parts_of, membership.poke.set)
+        self._results = KafkaToNats(topology=topology, link=link)
+        self._results_trouble = Trouble()
 
-async def _connect(
-    settings: Settings, parts: Sequence[Part], stopping: asyncio.Event
-) -> Client:
-    async def lost() -> None:
-        if stopping.is_set():
-            return
+    @property
+    def trouble(self) -> str:
+        """What keeps this session from its work; empty if nothing does."""
+        if not self._link.is_connected:
+            return "no connection to NATS"
+        if not self._membership.is_member:
+            return "not among the bridges yet"
+        return (
+            self._lanes.trouble
+            or self._results_trouble.text
+            or ("" if self._results.is_reading else "results are not read yet")
+        )
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Carry until stopping is set, or until the connection is lost.
+
+        Raises:
+            SmartMeterError, KafkaError, nats.errors.Error, TimeoutError: Connect again.
+        """
+        topology, link = self._topology, self._link
+        await ensure_stream(
+            link.jetstream(), topology, carried=lambda: carried_so_far(topology)
+        )
+        await ensure_results_stream(link, topology)
+        bucket = await ensure_bucket(link, topology)
+        ending = asyncio.Event()
+        member = self._membership.run(bucket, self._lanes, ending)
+        results = keep("results", self._results.run, ending, self._results_trouble)
+        tasks = [asyncio.create_task(work) for work in (member, results)]
+        ends: list[asyncio.Future[Any]] = [
+            asyncio.create_task(self._cut()),
+            asyncio.create_task(stopping.wait()),
+            self._lanes.failed,
+        ]
+        try:
+            await asyncio.wait([*tasks, *ends], return_when=asyncio.FIRST_COMPLETED)
+            if stopping.is_set():
+                await self._drain(bucket, ending, tasks)
+        finally:
+            ending.set()
+            for task in (*tasks, *ends):
+                task.cancel()
+            await self._lanes.drop(self._lanes.carried)
+            await asyncio.gather(*tasks, *ends, return_exceptions=True)
+        for ended in (*tasks, *ends):
+            if ended.done() and not ended.cancelled() and (error := ended.exception()):
+                raise error
+
+    async def _drain(
+        self, bucket: object, ending: asyncio.Event, tasks: "list[asyncio.Task[None]]"
+    ) -> None:
+        self._membership.give_all_up()
+        late = await self._lanes.leave_all(DRAIN_SECONDS_MAX)
+        if late:
+            logger.warning("%s lanes were not drained; they begin anew.", late)
+        ending.set()
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS_MAX)
+        with suppress(nats.errors.Error, TimeoutError):
+            await self._membership.retire(bucket)
+            await self._link.flush(timeout=1)
+
+    async def _cut(self) -> None:
+        # A client that cannot even close says so here, and by no callback.
+        while self._link.is_connected:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
         metrics.connection_lost()
-        logger.warning("The connection to NATS is lost; trying again.")
+        raise NatsUnavailable("the connection to NATS is lost")
 
-    async def back() -> None:
-        logger.info("The connection to NATS is back.")
-        for part in parts:
-            part.break_off("the connection to NATS was lost")
-
-    async def error(problem: Exception) -> None:
-        logger.debug("NATS: %r", problem)
-
-    return await nats.connect(
-        [server.strip() for server in settings.nats.servers.split(",")],
-        name=f"{settings.namespace}-bridge",
-        connect_timeout=int(settings.nats.connect_timeout_seconds) or 1,
-        allow_reconnect=True,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=1,
-        ping_interval=5,
-        max_outstanding_pings=2,
-        pending_size=64 << 20,
-        disconnected_cb=lost,
-        reconnected_cb=back,
-        error_cb=error,
-    )
-
-
-def _trouble(client: Client, parts: Sequence[Part]) -> str:
-    if not client.is_connected:
-        return "no connection to NATS"
-    waiting = [type(part).__name__ for part in parts if not part.is_reading]
-    if not parts or waiting:
-        return f"not reading yet: {', '.join(waiting) or 'Kafka is not connected'}"
-    return ""
-
-
-async def _close(client: Client, kafka: Kafka) -> None:
-    try:
-        async with asyncio.timeout(DRAIN_SECONDS_MAX):
-            await kafka.stop()
-            await client.flush(timeout=2)
-    except (TimeoutError, nats.errors.Error, KafkaError) as error:
-        logger.warning("Not everything was flushed: %r", error)
-    finally:
-        await client.close()
+    def _parts_of(self, lane: int) -> list[Part]:
+        topology, link, kafka = self._topology, self._link, self._kafka
+        parts: list[Part] = [
+            NatsToKafka(
+                lane,
+                topology=topology,
+                link=link,
+                kafka=kafka,
+                watermarks=self._watermarks,
+                guard=self._membership.guard,
+            )
+        ]
+        if lane == FIRST_LANE:
+            parts.append(WeatherToKafka(topology=topology, link=link, kafka=kafka))
+            parts.append(Purge(topology=topology, link=link))
+        return parts

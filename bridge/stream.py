@@ -1,5 +1,7 @@
 """The JetStream stream of raw messages, its consumers, and what may leave it."""
 
+import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from nats.js import JetStreamContext
@@ -16,10 +18,12 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
+from app.errors import SmartMeterError
 from app.topology import Topology
 
 __all__ = [
     "OTHERS",
+    "StreamRestarted",
     "ensure_others_consumer",
     "ensure_stream",
     "purge_carried",
@@ -27,7 +31,22 @@ __all__ = [
 ]
 
 OTHERS = "others"
-ACK_WAIT_SECONDS = 30.0
+# A lane never rests on redelivery: after any break it has a fresh consumer.
+LANE_ACK_WAIT_SECONDS = 600.0
+OTHERS_ACK_WAIT_SECONDS = 10.0
+
+Carried = Callable[[], Awaitable[int]]
+
+logger = logging.getLogger(__name__)
+
+
+class StreamRestarted(SmartMeterError):
+    """The stream counts from an earlier number than Kafka has seen.
+
+    Only a person can mend that; the lane waits and says so.
+    """
+
+    retriable = True
 
 
 def stream_config(topology: Topology) -> StreamConfig:
@@ -56,12 +75,28 @@ def stream_config(topology: Topology) -> StreamConfig:
     )
 
 
-async def ensure_stream(jetstream: JetStreamContext, topology: Topology) -> None:
-    """Create the stream, or bring its limits up to date."""
+async def ensure_stream(
+    jetstream: JetStreamContext, topology: Topology, *, carried: Carried | None = None
+) -> None:
+    """Create the stream, or bring its limits up to date.
+
+    A new stream counts on from what Kafka has: readings are known by their sequence, so
+    that one which began at 1 again would be taken for what has been seen.
+
+    Args:
+        jetstream: Of a connected client.
+        topology: The names.
+        carried: Returns the last sequence that Kafka has; without it, a new stream
+            begins at 1.
+    """
     config = stream_config(topology)
     try:
         await jetstream.stream_info(topology.stream)
     except NotFoundError:
+        first = 1 + (await carried() if carried else 0)
+        if first > 1:
+            logger.warning("A new stream %s begins at %s.", topology.stream, first)
+            config = config.evolve(first_seq=first)
         await jetstream.add_stream(config)
     else:
         await jetstream.update_stream(config)
@@ -85,7 +120,19 @@ async def renew_lane_consumer(
     Kafka knows what has been written, so the consumer remembers nothing that is worth
     keeping. A fresh one delivers in order, which a used one does not once a connection
     was lost: it brings what was lost behind what is newer.
+
+    Raises:
+        StreamRestarted: The stream ends before that sequence.
+        nats.errors.Error: The server does not answer, or refuses.
     """
+    reached = (await jetstream.stream_info(topology.stream)).state.last_seq
+    if reached < after:
+        raise StreamRestarted(
+            f"the stream {topology.stream} has come to {reached}, but Kafka has lane"
+            f" {lane} up to {after}: it was made anew or restored, and its readings"
+            " would be taken for old ones. Stop what publishes, and delete the stream"
+            " (`nats stream rm`): the bridge makes one that counts on"
+        )
     name = lane_consumer(lane)
     with suppress(NotFoundError):
         await jetstream.delete_consumer(topology.stream, name)
@@ -97,7 +144,7 @@ async def renew_lane_consumer(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=after + 1,
             ack_policy=AckPolicy.ALL,
-            ack_wait=ACK_WAIT_SECONDS,
+            ack_wait=LANE_ACK_WAIT_SECONDS,
             max_ack_pending=ack_pending_max,
             num_replicas=topology.settings.nats.replicas,
         ),
@@ -114,7 +161,7 @@ async def ensure_others_consumer(
             durable_name=OTHERS,
             filter_subject=f"{topology.subject}.>",
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT_SECONDS,
+            ack_wait=OTHERS_ACK_WAIT_SECONDS,
             max_ack_pending=ack_pending_max,
             num_replicas=topology.settings.nats.replicas,
         ),

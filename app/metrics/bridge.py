@@ -1,7 +1,7 @@
 """Events of the bridge."""
 
 import time
-from contextlib import suppress
+from collections.abc import Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -10,11 +10,10 @@ from app.errors import Reason
 __all__ = [
     "connection_lost",
     "dead_letters_written",
-    "frame_acknowledged",
-    "idle_frame_written",
+    "frames_acknowledged",
     "lane_left",
     "lane_read",
-    "lane_renewed",
+    "lane_taken",
     "results_published",
     "weather_written",
 ]
@@ -56,11 +55,12 @@ _oldest = Gauge(
     "Arrival of the oldest message taken and not acknowledged; 0: none.",
     ["lane"],
 )
-_renewed = Counter(
-    "smartmeter_bridge_lane_renewals_total",
-    "Times that a lane began anew behind what Kafka has.",
+_terms = Counter(
+    "smartmeter_bridge_lane_terms_total",
+    "Times that a lane began behind what Kafka has: taken over, or anew after a break.",
     ["lane"],
 )
+_lanes = Gauge("smartmeter_bridge_lanes", "Lanes that this bridge carries.")
 _lost = Counter(
     "smartmeter_bridge_lost_connections_total", "Connections to NATS that were lost."
 )
@@ -77,19 +77,27 @@ _latency = Histogram(
 )
 
 
-def frame_acknowledged(lane: int, rows: int, watermark: int, arrival: float) -> None:
-    """Count a frame that Kafka has acknowledged; arrival is its first message's."""
-    _readings.labels(lane).inc(rows)
-    _frames.labels(lane).inc()
-    _rows.observe(rows)
+def frames_acknowledged(
+    lane: int, rows: Sequence[int], watermark: int, arrival: float
+) -> None:
+    """Count frames that Kafka has acknowledged.
+
+    Args:
+        lane: Theirs.
+        rows: Readings in each.
+        watermark: Of the lane after them, epoch seconds.
+        arrival: Of their first message, epoch seconds; 0 for an idle lane's frame.
+    """
     _watermark.labels(lane).set(watermark)
+    if not arrival:
+        _idle.inc()
+    if not arrival or not rows:
+        return
+    _readings.labels(lane).inc(sum(rows))
+    _frames.labels(lane).inc(len(rows))
+    for count in rows:
+        _rows.observe(count)
     _latency.observe(max(0.0, time.time() - arrival))
-
-
-def idle_frame_written(lane: int, watermark: int) -> None:
-    """Count an empty frame."""
-    _idle.inc()
-    _watermark.labels(lane).set(watermark)
 
 
 def dead_letters_written(reasons: dict[str, int]) -> None:
@@ -104,16 +112,17 @@ def lane_read(lane: int, lag: int, oldest_arrival: float) -> None:
     _oldest.labels(lane).set(oldest_arrival)
 
 
+def lane_taken(lane: int) -> None:
+    """Count a term of a lane that begins."""
+    _terms.labels(lane).inc()
+    _lanes.inc()
+
+
 def lane_left(lane: int) -> None:
-    """Show no more of a lane that another bridge has now; its counters stay."""
-    for family in (_lag, _watermark, _oldest):
-        with suppress(KeyError):
-            family.remove(lane)
-
-
-def lane_renewed(lane: int) -> None:
-    """Count a lane's new beginning."""
-    _renewed.labels(lane).inc()
+    """Note that a term of a lane has ended; its figures are no longer ours to tell."""
+    _lanes.dec()
+    for gauge in (_lag, _watermark, _oldest):
+        gauge.remove(lane)
 
 
 def connection_lost() -> None:

@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 from app.domain.readings import EXTRA_COLUMNS, Readings
 from app.errors import Reason, RejectedMessage
 from app.wire import meter_json
-from app.wire.limits import (
-    TIME_SECONDS_END,
-    Limits,
-    parse_key,
-)
+from app.wire.limits import TIME_SECONDS_END, Limits, parse_key
+from app.wire.raw import RawColumns, RawMessage, Rejected
 
 __all__ = [
     "BATCH",
@@ -36,41 +33,15 @@ __all__ = [
 ]
 
 BATCH = "batch"
-ALL = 0  # the usage point of a batch
 KEYS_CACHED_MAX = 1 << 18  # about 50 MB
+KEYS_GROWTH = 1 << 12
 COLUMNS = ("voltage", *EXTRA_COLUMNS)
 READING = np.dtype([("timestamp", ">i8"), ("values", ">f4", (len(COLUMNS),))])
 READING_BYTES = READING.itemsize
-ROW = np.dtype(
-    [
-        ("index", np.int64),  # place of the message among those decoded together
-        ("sequence", np.int64),
-        ("timestamp", np.int64),
-        ("key", np.int32, (3,)),
-        ("values", np.float32, (len(COLUMNS),)),
-    ]
-)
 PACKED_READING = struct.Struct(f">q{len(COLUMNS)}f")
 
 Key = tuple[int, int, int]
-"""Line, transformer and usage point."""
-
-
-class RawMessage(NamedTuple):
-    """A message as JetStream stored it; arrival in epoch seconds."""
-
-    subject: str
-    payload: bytes
-    sequence: int
-    arrival: float
-
-
-class Rejected(NamedTuple):
-    """A message, or one entry of a batch as a message, and why it is of no use."""
-
-    message: RawMessage
-    reason: Reason
-    detail: str
+"""Line, transformer and usage point; the last is 0 for a batch."""
 
 
 class Decoded(NamedTuple):
@@ -121,168 +92,201 @@ class ReadingDecoder:
     def __init__(self, lane_subject: str, limits: Limits) -> None:
         self._lane_subject = lane_subject
         self._limits = limits
-        self._keys: dict[str, Key] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._keys = np.empty((KEYS_GROWTH, 3), np.int32)
 
-    def decode(self, messages: Sequence[RawMessage]) -> Decoded:
+    def decode(self, messages: Sequence[RawMessage] | RawColumns) -> Decoded:
         """Return the rows and the rejections of messages in stream order.
 
         Never raises for what a message holds: each one becomes rows or rejections.
         """
-        keys: list[Key | None] = [self._keys.get(message[0]) for message in messages]
-        sorted_out = _SortedOut()
-        if None not in keys and _all_binary(messages):
-            sorted_out.binary.extend(range(len(messages)))
-        else:
-            for index, message in enumerate(messages):
-                try:
-                    key = keys[index] = keys[index] or self._key(message[0])
-                    self._sort_out(index, message, key, sorted_out)
-                except RejectedMessage as rejection:
-                    sorted_out.reject(index, message, rejection)
-        if sorted_out.binary:
-            self._decode_binary(messages, keys, sorted_out)
-        sorted_out.rejected.sort(key=lambda entry: entry[0])
-        return Decoded(
-            _readings(sorted_out.blocks), [entry[1] for entry in sorted_out.rejected]
-        )
+        if not isinstance(messages, RawColumns):
+            messages = RawColumns.of(messages)
+        if len(self._numbers) >= KEYS_CACHED_MAX:
+            self._numbers.clear()
+        numbers = list(map(self._numbers.get, messages.subjects))
+        if None in numbers:
+            numbers = list(map(self._number, messages.subjects))
+        if None not in numbers and (joined := _all_binary(messages.payloads)):
+            readings = self._unpack(messages.sequence, joined, numbers)
+            if self._plausible(readings, messages.arrival).all():
+                return Decoded(readings, [])
+        return self._sort_out(messages, numbers)
 
-    def _key(self, subject: str) -> Key:
-        prefix, *tokens = subject.rsplit(".", 3)
+    def _number(self, subject: bytes) -> int | None:
+        """Return the place of a subject's key; None where it is no good subject."""
+        number = self._numbers.get(subject)
+        if number is not None:
+            return number
+        try:
+            key = self._key(subject)
+        except RejectedMessage:
+            return None
+        number = len(self._numbers)
+        if number >= len(self._keys):
+            more = np.empty((KEYS_GROWTH, 3), np.int32)
+            self._keys = np.concatenate([self._keys, more])
+        self._numbers[subject] = number
+        self._keys[number] = key
+        return number
+
+    def _key(self, subject: bytes) -> Key:
+        """Return what a subject names; 0 for the usage point of a batch.
+
+        Raises:
+            RejectedMessage: SUBJECT or KEY.
+        """
+        prefix, *tokens = subject.decode(errors="replace").rsplit(".", 3)
         if len(tokens) != 3 or prefix.rpartition(".")[0] != self._lane_subject:
             raise RejectedMessage(
                 Reason.SUBJECT, "not <base>.data.<line>.<transformer>.<usagepoint>"
             )
         line, transformer, last = tokens
-        usagepoint = ALL if last == BATCH else parse_key(last)
-        key = parse_key(line), parse_key(transformer), usagepoint
-        if len(self._keys) >= KEYS_CACHED_MAX:
-            self._keys.clear()
-        self._keys[subject] = key
-        return key
+        usagepoint = 0 if last == BATCH else parse_key(last)
+        return parse_key(line), parse_key(transformer), usagepoint
 
-    def _sort_out(
-        self, index: int, message: RawMessage, key: Key, sorted_out: "_SortedOut"
-    ) -> None:
-        """Decode JSON, and leave binary messages to be decoded together."""
-        _, payload, sequence, arrival = message
+    def _unpack(
+        self, sequence: NDArray[np.int64], joined: bytes, numbers: Sequence[int | None]
+    ) -> Readings:
+        packed = np.frombuffer(joined, READING)
+        line, transformer, usagepoint = self._keys[np.array(numbers, np.intp)].T
+        voltage, *extra = np.ascontiguousarray(packed["values"].T, np.float32)
+        return Readings(
+            sequence=sequence,
+            timestamp=packed["timestamp"].astype(np.int64),
+            line=np.ascontiguousarray(line),
+            transformer=np.ascontiguousarray(transformer),
+            usagepoint=np.ascontiguousarray(usagepoint),
+            voltage=voltage,
+            extra=dict(zip(EXTRA_COLUMNS, extra, strict=True)),
+        )
+
+    def _plausible(
+        self, rows: Readings, arrival: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        limits = self._limits
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            good: NDArray[np.bool_] = (
+                (rows.usagepoint > 0)
+                & (rows.voltage >= limits.voltage_volts_min)
+                & (rows.voltage <= limits.voltage_volts_max)
+                & (rows.timestamp > 0)
+                & (rows.timestamp < TIME_SECONDS_END)
+                & (rows.timestamp <= arrival + limits.clock_skew_seconds_max)
+            )
+        for column in rows.extra.values():
+            good &= np.isfinite(column)
+        return good
+
+    def _sort_out(self, messages: RawColumns, numbers: Sequence[int | None]) -> Decoded:
+        """Decode messages of all kinds, good and bad ones."""
+        rows = _JsonRows()
+        rejected: list[tuple[int, Rejected]] = []
+        is_binary = np.zeros(len(messages), np.bool_)
+        for index, subject in enumerate(messages.subjects):
+            number = numbers[index]
+            try:
+                key = self._key(subject) if number is None else self._keys[number]
+                is_binary[index] = self._is_binary(messages.payloads[index])
+                if not is_binary[index]:
+                    message = messages[index]
+                    bad = self._add_json(rows, index, message, key)
+                    rejected += [(index, each) for each in bad]
+            except RejectedMessage as error:
+                why = Rejected(messages[index], error.reason, error.detail)
+                rejected.append((index, why))
+        chosen = np.flatnonzero(is_binary)
+        binary = messages.take(is_binary)
+        readings = self._unpack(
+            binary.sequence,
+            b"".join(binary.payloads),
+            [numbers[index] for index in chosen.tolist()],
+        )
+        good = self._plausible(readings, binary.arrival)
+        for at in np.flatnonzero(~good).tolist():
+            try:
+                self._judge(readings, at, float(binary.arrival[at]))
+                good[at] = True
+            except RejectedMessage as error:
+                why = Rejected(binary[at], error.reason, error.detail)
+                rejected.append((int(chosen[at]), why))
+        rejected.sort(key=lambda entry: entry[0])
+        together = rows.merged(chosen[good], readings.take(good))
+        return Decoded(together, [each for _, each in rejected])
+
+    def _is_binary(self, payload: bytes) -> bool:
         self._limits.check_size(payload)
         if meter_json.is_json(payload):
-            entries = meter_json.decode_entries(payload, key[2], arrival, self._limits)
-            sorted_out.blocks.append(_entry_rows(index, sequence, key, entries.good))
-            for entry, rejection in entries.bad:
-                letter = RawMessage(*message)._replace(payload=entry)
-                sorted_out.reject(index, letter, rejection)
-        elif len(payload) == READING_BYTES:
-            sorted_out.binary.append(index)
-        else:
+            return False
+        if len(payload) != READING_BYTES:
             raise RejectedMessage(
                 Reason.LENGTH, f"{len(payload)} bytes, neither {READING_BYTES} nor JSON"
             )
+        return True
 
-    def _decode_binary(
+    def _add_json(
         self,
-        messages: Sequence[RawMessage],
-        keys: list[Key | None],
-        sorted_out: "_SortedOut",
-    ) -> None:
-        chosen = [messages[index] for index in sorted_out.binary]
-        packed = np.frombuffer(b"".join([message[1] for message in chosen]), READING)
-        rows = np.empty(len(chosen), ROW)
-        rows["index"] = sorted_out.binary
-        rows["sequence"] = [message[2] for message in chosen]
-        rows["timestamp"] = packed["timestamp"]
-        rows["key"] = [keys[index] for index in sorted_out.binary]
-        rows["values"] = packed["values"]
-        good = self._plausible(rows, np.array([message[3] for message in chosen]))
-        if not good.all():
-            # Few: so each is judged by the same rules and words as JSON.
-            for at in np.flatnonzero(~good).tolist():
-                try:
-                    self._judge(rows[at], chosen[at][3])
-                    good[at] = True
-                except RejectedMessage as rejection:
-                    sorted_out.reject(int(rows[at]["index"]), chosen[at], rejection)
-            rows = rows[good]
-        sorted_out.blocks.append(rows)
+        rows: "_JsonRows",
+        index: int,
+        message: RawMessage,
+        key: Sequence[int] | NDArray[np.int32],
+    ) -> list[Rejected]:
+        """Add the readings of a JSON message; return its entries that are of no use."""
+        line, transformer, usagepoint = (int(number) for number in key)
+        entries = meter_json.decode_entries(
+            message.payload, usagepoint, message.arrival, self._limits
+        )
+        for entry in entries.good:
+            rows.index.append(index)
+            place = (message.sequence, entry.timestamp, line, transformer)
+            rows.rows.append((*place, entry.usagepoint, *entry.values))
+        return [
+            Rejected(message._replace(payload=payload), error.reason, error.detail)
+            for payload, error in entries.bad
+        ]
 
-    def _plausible(
-        self, rows: NDArray[np.void], arrival: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
-        limits = self._limits
-        voltage, timestamp = rows["values"][:, 0], rows["timestamp"]
-        with np.errstate(invalid="ignore"):  # signalling NaN
-            good: NDArray[np.bool_] = (
-                (rows["key"][:, 2] != ALL)
-                & np.isfinite(rows["values"]).all(axis=1)
-                & (voltage >= limits.voltage_volts_min)
-                & (voltage <= limits.voltage_volts_max)
-                & (timestamp > 0)
-                & (timestamp < TIME_SECONDS_END)
-                & (timestamp <= arrival + limits.clock_skew_seconds_max)
-            )
-        return good
-
-    def _judge(self, row: np.void, arrival: float) -> None:
-        if row["key"][2] == ALL:
+    def _judge(self, rows: Readings, at: int, arrival: float) -> None:
+        """Judge a reading by the same rules and words as JSON."""
+        if not rows.usagepoint[at]:
             raise RejectedMessage(Reason.JSON, "a batch is a JSON array")
-        for name, value in zip(COLUMNS, row["values"].tolist(), strict=True):
-            if not math.isfinite(value):
-                raise RejectedMessage(Reason.NOT_A_NUMBER, f"{name} is {value}")
-        self._limits.check_voltage(float(row["values"][0]))
-        self._limits.check_time(int(row["timestamp"]), arrival)
+        values = {"voltage": rows.voltage, **rows.extra}
+        for name, column in values.items():
+            if not math.isfinite(column[at]):
+                raise RejectedMessage(Reason.NOT_A_NUMBER, f"{name} is {column[at]}")
+        self._limits.check_voltage(float(rows.voltage[at]))
+        self._limits.check_time(int(rows.timestamp[at]), arrival)
 
 
-class _SortedOut:
-    """What became of the messages so far; binary ones are still to be decoded."""
+class _JsonRows:
+    """Readings from JSON: the place of each one's message, and its columns as a row."""
 
     def __init__(self) -> None:
-        self.binary: list[int] = []
-        self.blocks: list[NDArray[np.void]] = []
-        self.rejected: list[tuple[int, Rejected]] = []
+        self.index: list[int] = []
+        self.rows: list[tuple[float, ...]] = []
 
-    def reject(
-        self, index: int, message: RawMessage, rejection: RejectedMessage
-    ) -> None:
-        rejected = Rejected(RawMessage(*message), rejection.reason, rejection.detail)
-        self.rejected.append((index, rejected))
+    def merged(self, index: NDArray[np.intp], readings: Readings) -> Readings:
+        """Return these and other readings in the order of their messages."""
+        if not self.rows:
+            return readings
+        names = ("sequence", "timestamp", "line", "transformer", "usagepoint")
+        columns = [*zip(*self.rows, strict=True)]
+        ours = Readings(
+            **{
+                name: np.array(column, getattr(readings, name).dtype)
+                for name, column in zip((*names, "voltage"), columns, strict=False)
+            },
+            extra={
+                name: np.array(column, np.float32)
+                for name, column in zip(EXTRA_COLUMNS, columns[6:], strict=True)
+            },
+        )
+        order = np.argsort(np.concatenate([self.index, index]), kind="stable")
+        return Readings.concatenate([ours, readings]).take(order)
 
 
-def _all_binary(messages: Sequence[RawMessage]) -> bool:
-    payloads = [message[1] for message in messages]
+def _all_binary(payloads: Sequence[bytes]) -> bytes:
+    """Return payloads joined if all are binary readings, or nothing."""
     if set(map(len, payloads)) != {READING_BYTES}:
-        return False
-    return meter_json.JSON_STARTS.isdisjoint(b"".join(payloads)[::READING_BYTES])
-
-
-def _entry_rows(
-    index: int, sequence: int, key: Key, entries: Sequence[meter_json.Entry]
-) -> NDArray[np.void]:
-    rows = np.empty(len(entries), ROW)
-    rows["index"] = index
-    rows["sequence"] = sequence
-    rows["key"][:, :2] = key[:2]
-    rows["key"][:, 2] = [entry.usagepoint for entry in entries]
-    rows["timestamp"] = [entry.timestamp for entry in entries]
-    for row, entry in zip(rows, entries, strict=True):
-        row["values"] = entry.values
-    return rows
-
-
-def _readings(blocks: list[NDArray[np.void]]) -> Readings:
-    """Return rows as columns in the order of their messages."""
-    if len(blocks) == 1:
-        rows = blocks[0]
-    else:
-        rows = np.concatenate([np.empty(0, ROW), *blocks])
-        rows = rows[np.argsort(rows["index"], kind="stable")]
-    line, transformer, usagepoint = np.ascontiguousarray(rows["key"].T)
-    voltage, *extra = np.ascontiguousarray(rows["values"].T)
-    return Readings(
-        sequence=np.ascontiguousarray(rows["sequence"]),
-        timestamp=np.ascontiguousarray(rows["timestamp"]),
-        line=line,
-        transformer=transformer,
-        usagepoint=usagepoint,
-        voltage=voltage,
-        extra=dict(zip(EXTRA_COLUMNS, extra, strict=True)),
-    )
+        return b""
+    joined = b"".join(payloads)
+    return joined if meter_json.JSON_STARTS.isdisjoint(joined[::READING_BYTES]) else b""

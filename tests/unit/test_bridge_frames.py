@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.wire.meter import RawMessage
-from bridge.nats_to_kafka import frames_of
+from app.wire.raw import RawMessage
+from bridge.framing import frames_of
 from tests.builders import some_readings
 
 
@@ -20,13 +20,26 @@ def a_batch(rows_of_message, first=1):
     return messages, some_readings(rows)
 
 
+def cut(messages, readings, rows_max):
+    return list(
+        frames_of(
+            readings,
+            lane=3,
+            first=messages[0].sequence,
+            last=messages[-1].sequence,
+            rows_max=rows_max,
+            stamp=lambda latest: latest or 0,
+        )
+    )
+
+
 @given(
     counts=st.lists(st.integers(0, 7), min_size=1, max_size=40),
     rows_max=st.integers(1, 12),
 )
 def test_frames_hold_every_row_once_and_never_part_a_message(counts, rows_max):
     messages, readings = a_batch(counts)
-    frames = list(frames_of(3, messages, readings, rows_max))
+    frames = cut(messages, readings, rows_max)
 
     together = np.concatenate([frame.readings.sequence for frame in frames])
     assert readings.sequence.tolist() == together.tolist()
@@ -45,5 +58,5 @@ def test_frames_hold_every_row_once_and_never_part_a_message(counts, rows_max):
 
 def test_a_batch_without_a_usable_message_still_says_how_far_it_came():
     messages, readings = a_batch([0, 0, 0], first=41)
-    (frame,) = frames_of(0, messages, readings, 500)
+    (frame,) = cut(messages, readings, 500)
     assert (41, 43, 0) == (frame.first, frame.last, len(frame.readings))

@@ -128,7 +128,7 @@ def test_known_subjects_are_kept_in_bounded_number(monkeypatch):
     payload = meter.encode_reading(EPOCH, 117.5)
     for number in range(1, 36):
         decoder.decode([a_message(payload, subject=f"{LANE}.0.1.1.{number}")])
-    assert 5 == len(decoder._keys)
+    assert 5 == len(decoder._numbers)
 
 
 @pytest.mark.parametrize(
