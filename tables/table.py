@@ -10,6 +10,7 @@ counted twice, since `admit` lets only the next offset pass.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -29,6 +30,7 @@ from tables.store import JournalStore
 __all__ = ["Change", "JournaledTable"]
 
 S = TypeVar("S", bound=State)
+GROUPS_ON_THE_WAY_MAX = 2
 RECOVERY_BUFFER_RECORDS = 100  # a journal record is up to some megabytes
 
 logger = logging.getLogger(__name__)
@@ -118,21 +120,41 @@ class JournaledTable(faust.Table, Generic[S]):
         The order of a group's steps is what makes it exact. Results first: a crash
         between them and the journal repeats results that are equal to the letter. The
         journal second: from here the group is in the state. The acknowledgement last.
+        The next group is folded while a group is on its way to the broker.
         """
         worker = self.app.smartmeter.worker
         within = worker.group_milliseconds_max / 1_000
+        on_the_way: deque[asyncio.Task[None]] = deque()
         async for events in stream.noack_take(worker.group_frames_max, within):
-            started = time.monotonic()
             try:
-                await self._commit(events, fold)
+                results, steps = self._fold(events, fold)
             except Exception as error:  # noqa: BLE001 - see below
                 # Whatever left this loop would acknowledge the group (faust.md 1.3).
                 self.app.fail(error)
-            for event in events:
-                event.ack()
-            live.group_committed(self.name, time.monotonic() - started)
+            before = on_the_way[-1] if on_the_way else None
+            on_the_way.append(
+                asyncio.ensure_future(self._commit(events, results, steps, before))
+            )
+            due = [
+                (partition, journal)
+                for partition, journal, _ in steps
+                if journal.is_snapshot_due(self.growth_bytes_min)
+            ]
+            # A snapshot holds all that has been folded, so all must be durable first.
+            while len(on_the_way) > (0 if due else GROUPS_ON_THE_WAY_MAX):
+                await on_the_way.popleft()
+            await self._snapshot(due)
 
-    async def _commit(self, events: Sequence[Any], fold: "Fold[S]") -> None:
+    async def _snapshot(self, due: Sequence[tuple[int, Journal[S]]]) -> None:
+        try:
+            for partition, journal in due:
+                await self.write_snapshot(partition, journal, journal.snapshot())
+        except Exception as error:  # noqa: BLE001 - half a snapshot is of no use
+            self.app.fail(error)
+
+    def _fold(
+        self, events: Sequence[Any], fold: "Fold[S]"
+    ) -> tuple[list[Result], list[tuple[int, Journal[S], bytes]]]:
         results: list[Result] = []
         steps = []
         for partition, admitted in self._admit(events).items():
@@ -143,14 +165,30 @@ class JournaledTable(faust.Table, Generic[S]):
             # while the results are on their way leaves it behind.
             steps.append((partition, journal, journal.delta(change.body, offsets)))
             results += change.results
-        await self.app.publish(results)
-        offsets_written = await asyncio.gather(
-            *(self._write(partition, record) for partition, _, record in steps)
-        )
-        for (partition, journal, _), offset in zip(steps, offsets_written, strict=True):
+        return results, steps
+
+    async def _commit(
+        self,
+        events: Sequence[Any],
+        results: Sequence[Result],
+        steps: Sequence[tuple[int, Journal[S], bytes]],
+        before: "asyncio.Task[None] | None",
+    ) -> None:
+        started = time.monotonic()
+        try:
+            await self.app.publish(results)
+            if before:
+                await before
+            offsets = await asyncio.gather(
+                *(self._write(partition, record) for partition, _, record in steps)
+            )
+        except Exception as error:  # noqa: BLE001 - nothing may be acknowledged now
+            self.app.fail(error)
+        for (_, journal, _), offset in zip(steps, offsets, strict=True):
             journal.written(offset)
-            if journal.is_snapshot_due(self.growth_bytes_min):
-                await self.write_snapshot(partition, journal, journal.snapshot())
+        for event in events:
+            event.ack()
+        live.group_committed(self.name, time.monotonic() - started)
 
     def suspend(self) -> None:
         """Admit nothing until the next recovery is complete."""
@@ -198,12 +236,13 @@ class JournaledTable(faust.Table, Generic[S]):
         self, partition: int, journal: Journal[S], records: Sequence[bytes]
     ) -> None:
         """Write a snapshot, then let the broker drop what lies before it."""
-        first = -1
+        first = offset = -1
         for record in records:
             offset = await self._write(partition, record)
             journal.written(offset)
             first = offset if first < 0 else first
-        if first > 0:
+        # Another's record before ours may be a new owner's snapshot: let it be.
+        if first > 0 and journal.offset == offset:
             task = asyncio.ensure_future(self._truncate(partition, first))
             self._truncations.add(task)
             task.add_done_callback(self._truncations.discard)
