@@ -10,7 +10,7 @@ from app.domain.predictions import ClosedWindow
 from app.domain.readings import lane_of
 from app.domain.windows import Delta, WindowRows, pack_keys
 from app.predictor.online import Forecaster
-from app.views.worker import Phase, Worker
+from app.views.worker import Phase, Positions, Worker
 from tables.maxima import LaneState, rules_of
 from tables.models import rules_of as forecast_rules
 
@@ -41,6 +41,7 @@ class FakeWorker:
         self.forecasts = {lane: Forecaster(foreseen) for lane in owned}
         self.published: dict[int, list[WindowRows]] = {}
         self.failures: list[Exception] = []
+        self.positions = Positions(ends={}, committed={})
 
     @property
     def worker(self) -> Worker:
@@ -55,12 +56,19 @@ class FakeWorker:
             forecasts=lambda: self.forecasts,
             end_offsets=self._end_offsets,
             last_windows=self._last_windows,
+            positions=self._positions,
+            rebalances=lambda: 3,
         )
 
     async def _end_offsets(self, lanes: list[int]) -> Mapping[int, int]:
         if self.failures:
             raise self.failures[0]
         return {lane: self.ends[lane] for lane in lanes}
+
+    async def _positions(self) -> Positions:
+        if self.failures:
+            raise self.failures[0]
+        return self.positions
 
     async def _last_windows(self, lane: int) -> AsyncGenerator[WindowRows, None]:
         if self.failures:

@@ -5,12 +5,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from app.connections import kafka_options
 from app.domain.windows import WindowRows
 from app.errors import Reason, RejectedMessage
 from app.topology import EVENT_BYTES_MAX, Topology
 from app.views.presentation import published_rows
+from app.views.worker import Positions
 from app.wire.events import decode_event
 
 __all__ = ["Observer"]
@@ -27,19 +30,22 @@ class Observer:
     """
 
     def __init__(self, topology: Topology) -> None:
-        self._kafka = topology.settings.kafka
-        self._readings = topology.readings
-        self._windows = topology.windows
+        self._options = kafka_options(topology.settings)
+        self._patience = topology.settings.kafka.request_timeout_seconds
+        self._topology = topology
         self._offsets: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Close the connection for offsets, which opens when needed, at the end."""
+        """Close at the end the connections that were opened when they were needed."""
         try:
             yield
         finally:
             if self._offsets is not None:
                 await self._offsets.stop()
+            if self._admin is not None:
+                await self._admin.close()
 
     async def end_offsets(self, lanes: list[int]) -> Mapping[int, int]:
         """Return the end offset of the readings of each lane.
@@ -47,14 +53,47 @@ class Observer:
         Raises:
             KafkaError, TimeoutError: Kafka does not answer.
         """
-        async with asyncio.timeout(self._kafka.request_timeout_seconds):
+        name = self._topology.readings.name
+        ends = await self._ends([TopicPartition(name, lane) for lane in lanes])
+        return {place.partition: end for place, end in ends.items()}
+
+    async def positions(self) -> Positions:
+        """Return how far every topic reaches, and how far each stage has come in it.
+
+        Raises:
+            KafkaError, TimeoutError: Kafka does not answer.
+        """
+        topology = self._topology
+        places = [
+            TopicPartition(topic.name, number)
+            for topic in topology.topics
+            for number in range(topic.partitions)
+        ]
+        ends = await self._ends(places)
+        groups = topology.live_group, topology.results_group, topology.archive_group
+        committed: dict[tuple[str, str, int], int] = {}
+        async with asyncio.timeout(self._patience):
+            if self._admin is None:
+                admin = AIOKafkaAdminClient(**self._options)
+                await admin.start()
+                self._admin = admin
+            for group in groups:
+                offsets = await self._admin.list_consumer_group_offsets(group)
+                for place, offset in offsets.items():
+                    committed[group, place.topic, place.partition] = offset.offset
+        return Positions(
+            ends={(place.topic, place.partition): end for place, end in ends.items()},
+            committed=committed,
+        )
+
+    async def _ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        async with asyncio.timeout(self._patience):
             if self._offsets is None:
                 consumer = self._consumer()
                 await consumer.start()
                 self._offsets = consumer
-            places = [TopicPartition(self._readings.name, lane) for lane in lanes]
-            ends = await self._offsets.end_offsets(places)
-        return {place.partition: end for place, end in ends.items()}
+            ends: dict[TopicPartition, int] = await self._offsets.end_offsets(places)
+        return ends
 
     async def last_windows(self, lane: int) -> AsyncGenerator[WindowRows, None]:
         """Yield a lane's published windows record by record, the newest first.
@@ -63,7 +102,7 @@ class Observer:
             KafkaError, TimeoutError: Kafka does not answer.
             RejectedMessage: A record is not of this build's format.
         """
-        place = TopicPartition(self._windows.name, lane)
+        place = TopicPartition(self._topology.windows.name, lane)
         consumer = self._consumer()
         await consumer.start()
         try:
@@ -85,7 +124,7 @@ class Observer:
     ) -> list[ConsumerRecord[bytes, bytes]]:
         records: list[ConsumerRecord[bytes, bytes]] = []
         consumer.seek(place, begin)
-        async with asyncio.timeout(self._kafka.request_timeout_seconds):
+        async with asyncio.timeout(self._patience):
             while await consumer.position(place) < end:
                 fetched = await consumer.getmany(
                     place, timeout_ms=FETCH_MILLISECONDS, max_records=CHUNK_RECORDS
@@ -95,10 +134,9 @@ class Observer:
 
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            bootstrap_servers=self._kafka.servers,
+            **self._options,
             group_id=None,
             enable_auto_commit=False,
-            request_timeout_ms=int(self._kafka.request_timeout_seconds * 1_000),
             max_partition_fetch_bytes=EVENT_BYTES_MAX,
         )
 

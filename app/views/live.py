@@ -80,5 +80,7 @@ worker = Worker(
     forecasts=forecasts,
     end_offsets=observer.end_offsets,
     last_windows=observer.last_windows,
+    positions=observer.positions,
+    rebalances=lambda: app.rebalancing_count,
 )
 register_lanes(mount(app.web.web_app, worker, observer.running).figures)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import psutil
+
 from app.domain.windows import NO_TIME
 from app.predictor.scores import Scores
 from app.views.sampling import Sampler
@@ -20,7 +22,9 @@ SUMMED = (
     "windows_open",
     "windows_closed",
 )
-WORKER_FIELDS = ("url", "phase", "lanes", "trouble")
+PROCESS = psutil.Process()
+PROCESS_FIELDS = ("rebalances_count", "started_epoch_seconds", "resident_bytes")
+WORKER_FIELDS = ("url", "phase", "lanes", "trouble", *PROCESS_FIELDS)
 LANE_FIELDS = (
     "lane",
     "worker",
@@ -50,6 +54,9 @@ def local_overview(worker: Worker, sampler: Sampler) -> Figures:
             "phase": worker.phase(),
             "lanes": worker.lanes,
             "trouble": worker.trouble,
+            "rebalances_count": worker.rebalances(),
+            "started_epoch_seconds": round(PROCESS.create_time()),
+            "resident_bytes": PROCESS.memory_info().rss,
         },
         "lanes": [
             {
@@ -128,6 +135,7 @@ def merge_overviews(
             "phase": None,
             "lanes": owners[url],
             "trouble": reason,
+            **dict.fromkeys(PROCESS_FIELDS),
         }
     # The first answer for a lane counts: two may claim it while it changes hands.
     by_lane: dict[int, Mapping[str, Any]] = {}

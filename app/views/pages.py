@@ -32,6 +32,7 @@ class Pages:
             web.get("/transformers", self.transformers),
             web.get("/top", self.top),
             web.get("/predictions", self.predictions),
+            web.get("/pipeline", self.pipeline),
             web.get(
                 r"/transformers/{line:\d{1,10}}/{transformer:\d{1,10}}",
                 self.transformer,
@@ -55,6 +56,10 @@ class Pages:
         """Show what is foreseen, and how right it was."""
         forecast = self._worker.settings.forecast
         return self.render("predictions.html", page="predictions", forecast=forecast)
+
+    async def pipeline(self, _: web.Request) -> web.Response:
+        """Show what flows where, and who lags behind."""
+        return self.render("pipeline.html", page="pipeline")
 
     async def transformer(self, request: web.Request) -> web.Response:
         """Show the windows of one transformer."""

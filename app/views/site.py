@@ -15,6 +15,7 @@ from app.views.background import repeating
 from app.views.health import Health
 from app.views.pages import Pages
 from app.views.peers import Peers
+from app.views.pipeline import Pipeline
 from app.views.predictions import Predictions
 from app.views.presentation import encode
 from app.views.sampling import Sampler
@@ -72,6 +73,7 @@ def mount(
             *Windows(worker, peers).routes,
             *Top(worker, peers).routes,
             *Predictions(worker, peers).routes,
+            *Pipeline(worker).routes,
             *Health(worker, sampler).routes,
             web.static("/static", _static()),
         ]

@@ -11,10 +11,18 @@ from app.predictor.online import Forecaster
 from app.settings import Settings
 from tables.maxima import LaneState
 
-__all__ = ["LastWindows", "Phase", "Worker"]
+__all__ = ["LastWindows", "Phase", "Positions", "Worker"]
 
 LastWindows = Callable[[int], AsyncGenerator[WindowRows, None]]
 """Yields a lane's published windows record by record, the newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """Offsets in Kafka: ends by (topic, partition), committed by (group, …, …)."""
+
+    ends: Mapping[tuple[str, int], int]
+    committed: Mapping[tuple[str, str, int], int]
 
 
 class Phase(StrEnum):
@@ -36,7 +44,9 @@ class Worker:
     one included; states holds the lanes that are here and complete; offset returns the
     last offset of the readings that a lane's state includes; replayed grows while a
     recovery makes progress; forecasts holds the forecasters of the lanes that are here
-    and complete; end_offsets asks Kafka for the end of lanes' readings.
+    and complete; rebalances counts how often lanes changed hands. end_offsets,
+    last_windows and positions ask Kafka: for the end of lanes' readings, for windows
+    that were published, and for how far every stage has come.
     """
 
     settings: Settings
@@ -49,6 +59,8 @@ class Worker:
     forecasts: Callable[[], Mapping[int, Forecaster]]
     end_offsets: Callable[[list[int]], Awaitable[Mapping[int, int]]]
     last_windows: LastWindows
+    positions: Callable[[], Awaitable[Positions]]
+    rebalances: Callable[[], int]
 
     @cached_property
     def profile(self) -> Profile:

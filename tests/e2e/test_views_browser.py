@@ -13,7 +13,14 @@ from app.views.site import mount
 from tests.browser import PHONE, a_viewer, column, layout_shift, shoot
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
-PATHS = ["/", "/transformers", "/transformers/11/3", "/top", "/predictions"]
+PATHS = [
+    "/",
+    "/transformers",
+    "/transformers/11/3",
+    "/top",
+    "/predictions",
+    "/pipeline",
+]
 LINE, TRANSFORMER, START, MAXIMUM, STATE = 0, 1, 2, 6, 9
 
 

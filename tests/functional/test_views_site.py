@@ -5,12 +5,20 @@ import re
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from aiokafka.errors import KafkaConnectionError
 
 from app.views.site import mount
-from app.views.worker import Phase
+from app.views.worker import Phase, Positions
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
-PAGES = ["/", "/transformers", "/transformers/11/1", "/top", "/predictions"]
+PAGES = [
+    "/",
+    "/transformers",
+    "/transformers/11/1",
+    "/top",
+    "/predictions",
+    "/pipeline",
+]
 API = [
     "/api/v1/overview",
     "/api/v1/windows",
@@ -18,6 +26,7 @@ API = [
     "/api/v1/top",
     "/api/v1/predictions",
     "/api/v1/transformers/11/1/predictions",
+    "/api/v1/pipeline",
 ]
 
 
@@ -258,3 +267,33 @@ async def test_nothing_is_foreseen_at_first(client):
     answer = await json(client, "/api/v1/predictions")
     assert (0, []) == (answer["predictions_made"], answer["transformers"])
     assert [] == answer["missing"]["lanes"]
+
+
+async def test_the_pipeline_is_that_of_kafkas_offsets(client, fake):
+    readings = "smartmeter.readings"
+    fake.positions = Positions(
+        ends={(readings, lane): 100 + lane for lane in range(8)},
+        committed={("smartmeter-live", readings, lane): 90 for lane in range(8)},
+    )
+    answer = await json(client, "/api/v1/pipeline")
+    topic = answer["topics"][0]
+    assert (readings, 8, 828) == (
+        topic["topic"],
+        topic["partitions"],
+        topic["records_count"],
+    )
+    assert [
+        {
+            "topic": readings,
+            "group": "smartmeter-live",
+            "reader": "live workers",
+            "lag_records": 108,
+            "records_per_second": None,
+        }
+    ] == answer["readers"]
+
+
+async def test_the_pipeline_says_that_kafka_is_away(client, fake):
+    fake.failures = [KafkaConnectionError()]
+    answer = await json(client, "/api/v1/pipeline", status=503)
+    assert answer["error"].startswith("Kafka does not answer")

@@ -109,6 +109,9 @@ def test_a_worker_that_does_not_answer_is_named_with_its_lanes(one):
         "phase": None,
         "lanes": [2, 3],
         "trouble": "cannot be reached",
+        "rebalances_count": None,
+        "started_epoch_seconds": None,
+        "resident_bytes": None,
     } == whole["workers"][1]
 
 

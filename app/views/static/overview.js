@@ -3,6 +3,7 @@
 import { Chart, fleetSeries } from "./chart.js";
 import { DASH, count, percent, rate, setFigures, setText, span, utc, utcSeconds, volts } from "./format.js";
 import { follow } from "./live.js";
+import { stateCell, stateOf } from "./worker-state.js";
 
 const totals = document.getElementById("totals");
 const lanesTable = document.getElementById("lanes");
@@ -54,12 +55,6 @@ function showLanes(answer) {
   lanesTable.setAttribute("aria-busy", "false");
 }
 
-function stateOf(worker) {
-  if (worker.phase === null) return ["stale", worker.trouble];
-  if (worker.phase === "running" && !worker.trouble) return ["live", worker.lanes.length ? "running" : "in reserve"];
-  return ["partial", worker.trouble || worker.phase];
-}
-
 function showWorkers(answer) {
   while (workersBody.rows.length > answer.workers.length) workersBody.deleteRow(-1);
   answer.workers.forEach((worker, place) => {
@@ -81,10 +76,7 @@ function newWorkerRow() {
   const row = addRow(workersBody, 4, new Set([3]));
   row.cells[0].classList.add("url");
   row.cells[0].append(document.createElement("a"));
-  const state = Object.assign(document.createElement("span"), { className: "state" });
-  const dot = Object.assign(document.createElement("span"), { className: "dot" });
-  state.append(dot, document.createElement("span"));
-  row.cells[1].append(state);
+  stateCell(row.cells[1]);
   return row;
 }
 
@@ -128,7 +120,7 @@ follow(() => "/api/v1/overview", (answer) => {
     lag_frames: count(sums.lag_frames),
     readings_late: count(sums.readings_late),
     watermark: time,
-    watermark_note: known ? `${date}, spread ${span(sums.watermark_spread_seconds)}` : "no frame has come yet",
+    watermark_note: known ? `${date}, Δ ${span(sums.watermark_spread_seconds)}` : "no frame has come yet",
     windows_open: count(sums.windows_open),
     windows_closed: count(sums.windows_closed),
     maximum: volts(latest?.maximum_volts),
