@@ -6,7 +6,7 @@ import click
 
 from app import settings
 from app.cli.selection import selection_options
-from app.cli.tables import progress_bar, show_rows
+from app.cli.tables import progress_bar, show, show_rows
 
 if TYPE_CHECKING:
     from app.sinks.base import Rows
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 SAMPLE_ROWS = 10
+EXAMPLES_MAX = 20
 
 
 @click.group(short_help="Work over all that is stored: averages, verify.")
@@ -64,3 +65,24 @@ def verify(selection: "Selection") -> None:
     Example:
       smartmeter batch verify --from 2026-11-23
     """
+    from datetime import UTC, datetime
+
+    from app.batch.verify import verify as compare
+
+    with progress_bar("Verifying") as progress:
+        found = compare(settings.load(), selection, progress)
+    click.echo(
+        f"{found.readings} readings in {found.windows} windows and {found.maxima} "
+        f"maxima compared; {found.readings_late} were late, "
+        f"{found.windows_open} windows are not closed yet."
+    )
+    if not found.differences:
+        click.echo("No difference.")
+        return
+    rows = [
+        (datetime.fromtimestamp(each.start, UTC).isoformat(), *each)
+        for each in found.examples[:EXAMPLES_MAX]
+    ]
+    names = ("window", "line", "transformer", "start", "column", "stored", "recomputed")
+    show(names, rows, f"{found.differences} differences")
+    raise click.exceptions.Exit(1)

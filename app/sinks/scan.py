@@ -98,10 +98,17 @@ class Scan:
         yield from self._ranges(", ".join(columns), table, progress)
 
     def rows(
-        self, table: Table, columns: Sequence[str], keys: Iterable[Key]
+        self,
+        table: Table,
+        columns: Sequence[str],
+        keys: Iterable[Key],
+        by: Sequence[str] = (),
     ) -> Iterator[tuple[Key, Rows]]:
-        """Yield the rows of partitions, in the order of their keys, in pages."""
-        statement = self._of_partition(", ".join(columns), table)
+        """Yield the rows of partitions, in the order of their keys, in pages.
+
+        by names the columns of the keys, where they are more than the partition's.
+        """
+        statement = self._where(", ".join(columns), table, by or table.partition)
         for key, result in self._ahead((key, statement.bind(key)) for key in keys):
             for page in self._pages(result):
                 yield key, page
@@ -110,7 +117,7 @@ class Scan:
         self, table: Table, expression: str, keys: Iterable[Key]
     ) -> Iterator[tuple[Key, Rows]]:
         """Yield what Cassandra computes of each partition, in the order of the keys."""
-        statement = self._of_partition(expression, table)
+        statement = self._where(expression, table, table.partition)
         for key, result in self._ahead((key, statement.bind(key)) for key in keys):
             yield key, _columns(result.current_rows)
 
@@ -132,8 +139,8 @@ class Scan:
             if progress is not None:
                 progress(number / RANGES)
 
-    def _of_partition(self, what: str, table: Table) -> PreparedStatement:
-        marks = " AND ".join(f"{name} = ?" for name in table.partition)
+    def _where(self, what: str, table: Table, by: Sequence[str]) -> PreparedStatement:
+        marks = " AND ".join(f"{name} = ?" for name in by)
         return self._prepared(
             f"SELECT {what} FROM {self._keyspace}.{table.name} WHERE {marks}"  # noqa: S608 - names of ours
         )
