@@ -84,7 +84,7 @@ def _report(lane: int, outcome: Outcome) -> None:
     start = outcome.predictions.made_from
     for name in learnt.drifts:
         metrics.drift_found(name)
-        logger.info("Lane %s: the loss of %s has grown at %s.", lane, name, start)
+        logger.info("Lane %s: drift: %s has risen at %s.", lane, name, start)
     if learnt.champion:
         metrics.champion_changed(learnt.champion)
         logger.info(

@@ -26,8 +26,8 @@ _published = Counter(
 )
 _drifts = Counter(
     "smartmeter_forecast_drifts_found_total",
-    "Times that a model's loss was found to have grown, by model.",
-    ["model"],
+    "Times that a watched series was found to have risen, by series.",
+    ["series"],
 )
 _champions = Counter(
     "smartmeter_forecast_champions_changed_total",
@@ -142,9 +142,9 @@ def predictions_made(count: int) -> None:
     _published.inc(count)
 
 
-def drift_found(model: str) -> None:
-    """Count a drift."""
-    _drifts.labels(model).inc()
+def drift_found(series: str) -> None:
+    """Count a drift: of loss, volts or temperature."""
+    _drifts.labels(series).inc()
 
 
 def champion_changed(model: str) -> None:

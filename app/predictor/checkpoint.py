@@ -52,7 +52,7 @@ def dump(forecaster: Forecaster) -> Iterator[dict[str, Any]]:
         "challenger": parts.river_state(forecaster.challenger.model),
         "baselines": parts.baselines_state(forecaster.baselines),
         "scores": parts.scores_state(forecaster.scores),
-        "watches": {name: watch.kept for name, watch in forecaster.watches.items()},
+        "watches": parts.watches_state(forecaster.watches),
         "levels": {
             "start": list(memory.levels),
             **{
@@ -135,8 +135,7 @@ def _load_labels(first: State, forecaster: Forecaster) -> None:
     parts.read_river(read(first, "challenger"), forecaster.challenger.model, known)
     parts.read_baselines(read(first, "baselines"), forecaster.baselines)
     parts.read_scores(read(first, "scores"), forecaster.scores)
-    watches = read(first, "watches")
-    forecaster.watches = {name: parts.read_watch(watches, name) for name in MODELS}
+    parts.read_watches(read(first, "watches"), forecaster.watches)
 
 
 # Rows ------------------------------------------------------------------------------

@@ -1,5 +1,13 @@
-"""A watch over a loss: river's ADWIN, with a state that can be written down.
+"""Watches for drift: river's ADWIN over what a model misses, and over the weather.
 
+Three series are watched, each of numbers from 0 to 1, a number a window:
+
+loss         the mean distance of the published probabilities from the labels
+volts        the lane's level, missed by how many of the deviations that were expected
+temperature  how far the temperature is from that of the same hour a day ago
+
+The first two are what a model suffers from, and make it learn anew. The third is a
+cause from outside: after a jump of it, a model may be asked what it never saw.
 ADWIN's own state is sealed in compiled code. What it was fed is not: a watch keeps
 that, bounded, and a restored one is fed the same again.
 """
@@ -8,15 +16,21 @@ from collections.abc import Iterable
 
 from river import drift
 
-__all__ = ["KEPT_MAX", "Watch"]
+__all__ = ["KEPT_MAX", "NAMES", "Watch", "Watches"]
+
+NAMES = ("loss", "volts", "temperature")
+DAY_SECONDS = 86_400
+QUIET_DAYS = 8  # until each hour of the week was learnt, a miss is no surprise
 
 KEPT_MAX = 1_344  # a fortnight of quarters of an hour
 CONFIDENCE = 1e-5  # of a false alarm at one check
 CHECK_EVERY = 4
+DEVIATIONS = 4.0
+CELSIUS = 12.0
 
 
 class Watch:
-    """Watches a series of numbers from 0 to 1 for a change of their mean."""
+    """Watches a series of numbers from 0 to 1 for a rise of their mean."""
 
     def __init__(self, kept: Iterable[float] = ()) -> None:
         self._begin(list(kept))
@@ -31,7 +45,7 @@ class Watch:
             self.kept.append(value)
 
     def update(self, value: float) -> bool:
-        """Take the next number; return whether a change for the worse was found."""
+        """Take the next number; return whether their mean has risen."""
         if len(self.kept) >= KEPT_MAX:
             self._begin(self.kept[KEPT_MAX // 2 :])
         before = self.detector.estimation
@@ -40,6 +54,45 @@ class Watch:
         self.detector.update(value)
         if not self.detector.drift_detected:
             return False
-        worse = self.detector.estimation > before
+        rose = self.detector.estimation > before
         self._begin([])
-        return bool(worse)
+        return bool(rose)
+
+
+class Watches:
+    """The watches of one lane; since is the start of its first label."""
+
+    def __init__(self, size_seconds: int) -> None:
+        self.size = size_seconds
+        self.since: int | None = None
+        self.series = {name: Watch() for name in NAMES}
+        self.celsius: dict[int, float] = {}
+        self.risen: list[str] = []  # since the last label
+
+    def foresee(self, target: int, celsius: float | None) -> None:
+        """Take the temperature foreseen for a window."""
+        if celsius is None:
+            return
+        then = self.celsius.get(target - DAY_SECONDS)
+        self.celsius[target] = celsius
+        while (first := next(iter(self.celsius))) < target - DAY_SECONDS:
+            del self.celsius[first]
+        if then is None:
+            return
+        if self.series["temperature"].update(abs(celsius - then) / CELSIUS):
+            self.risen.append("temperature")
+
+    def judge(self, start: int, loss: float, missed: float) -> tuple[str, ...]:
+        """Take what a window's predictions missed; return the series that have risen.
+
+        missed is in standard deviations. What has risen in the first days is not told.
+        """
+        if self.since is None:
+            self.since = start
+        values = {"loss": loss, "volts": abs(missed) / DEVIATIONS}
+        risen = self.risen
+        self.risen = []
+        risen += [name for name, x in values.items() if self.series[name].update(x)]
+        if start - self.since < QUIET_DAYS * DAY_SECONDS:
+            return ()
+        return tuple(risen)

@@ -1,7 +1,9 @@
 """The features of a window ahead that all transformers of a lane share.
 
 A few of many are not zero, so a vector is a list of places and a list of values. The
-effect of temperature is a chain of hat functions: any curve, with no shape assumed.
+effect of temperature is a chain of hat functions: any curve, with no shape assumed. The
+day is a step for each hour, apart at weekends, and a chain of hats around the clock for
+what rises and falls within the hour.
 """
 
 import math
@@ -17,7 +19,7 @@ DAY_SECONDS = 86_400
 WEEKDAY_OF_EPOCH = 3  # 1970-01-01 was a Thursday; 0 is Monday
 SATURDAY = 5
 
-KNOT_FIRST, KNOT_STEP, KNOTS = -36.0, 4.0, 22  # degrees Celsius, up to 48
+KNOT_FIRST, KNOT_STEP, KNOTS = -32.0, 2.0, 39  # degrees Celsius, up to 44
 LAGS = (
     "maximum now",
     "maximum one window ago",
@@ -28,20 +30,22 @@ LAGS = (
 
 HATS_AT = 2 * HOURS
 UNFORESEEN_AT = HATS_AT + KNOTS
-LAGS_AT = UNFORESEEN_AT + 1
+CLOCK_AT = UNFORESEEN_AT + 1
+LAGS_AT = CLOCK_AT + HOURS
 SIZE = LAGS_AT + len(LAGS)
 
 NAMES = (
     *(f"{day} {hour:02d} h" for day in ("weekday", "weekend") for hour in range(HOURS)),
     *(f"{KNOT_FIRST + KNOT_STEP * knot:g} °C" for knot in range(KNOTS)),
     "no forecast",
+    *(f"around {hour:02d}:00" for hour in range(HOURS)),
     *LAGS,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Places (ascending) and values of the features that are not zero."""
+    """Places and values of the features that are not zero."""
 
     places: tuple[int, ...]
     values: tuple[float, ...]
@@ -61,7 +65,7 @@ def cell(start: int) -> int:
 def hats(celsius: float) -> list[tuple[int, float]]:
     """Return the two knots around a temperature with their weights, which sum to 1.
 
-    >>> hats(-34.0)
+    >>> hats(-31.0)
     [(0, 0.5), (1, 0.5)]
     """
     place = min(max((celsius - KNOT_FIRST) / KNOT_STEP, 0.0), KNOTS - 1.0)
@@ -82,6 +86,10 @@ def shared(start: int, celsius: float | None, lags: tuple[float, ...]) -> Featur
         for knot, weight in hats(celsius):
             places.append(HATS_AT + knot)
             values.append(weight)
+    hour, within = divmod(start % DAY_SECONDS, 3_600)
+    for clock, weight in ((hour, 1.0 - within / 3_600), (hour + 1, within / 3_600)):
+        places.append(CLOCK_AT + clock % HOURS)
+        values.append(weight)
     places += range(LAGS_AT, SIZE)
     values += lags
     return Features(tuple(places), tuple(values))
@@ -105,5 +113,6 @@ def prior(lead_seconds: int) -> NDArray[np.float64]:
     diagonal = np.einsum("ii->i", covariance)
     diagonal[:UNFORESEEN_AT] += 0.05
     diagonal[UNFORESEEN_AT] = 4.0
-    diagonal[LAGS_AT:] = 0.01 + 0.25 * math.exp(-lead_seconds / 7_200)
+    diagonal[CLOCK_AT:LAGS_AT] = 1.0
+    diagonal[LAGS_AT:] = 1e-3 + 0.25 * math.exp(-lead_seconds / 7_200)
     return covariance

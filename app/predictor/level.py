@@ -47,7 +47,7 @@ class LevelRegression:
         return mean, max(0.0, _sum(x, spread[list(x.places)]))
 
     def learn_one(self, x: Features, level: float) -> float:
-        """Learn a level, volts; return by how much it was missed before."""
+        """Learn a level, volts; return how many deviations it was from what was due."""
         diagonal = np.einsum("ii->i", self.covariance)  # a view
         diagonal += WANDER
         np.minimum(diagonal, self._diagonal_max, out=diagonal)
@@ -66,7 +66,7 @@ class LevelRegression:
         noise = self.noise + rate * (surprise + share * doubt - self.noise)
         self.noise = max(noise, NOISE_MIN)
         self.learnt += 1
-        return error
+        return error / math.sqrt(variance)
 
     def loosen(self) -> None:
         """Believe less in what was learnt: something has changed."""

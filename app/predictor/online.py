@@ -21,7 +21,7 @@ from app.predictor import features
 from app.predictor.baselines import Baselines
 from app.predictor.classifiers import Calibrator, Challenger, turn
 from app.predictor.deviations import Deviations
-from app.predictor.drift import Watch
+from app.predictor.drift import Watches
 from app.predictor.features import Features
 from app.predictor.level import LevelRegression
 from app.predictor.memory import Levels, Memory
@@ -75,7 +75,7 @@ class Forecaster:
         self.memory = Memory(rules.size, rules.lead)
         self.pending: dict[int, list[Pending]] = {}
         self.scores = Scores()
-        self.watches = {name: Watch() for name in MODELS}
+        self.watches = Watches(rules.size)
         self._asked = np.zeros(0, np.int64)
         self._slots = np.zeros(0, np.int64)
 
@@ -120,8 +120,8 @@ class Forecaster:
                 labels = _Labels(
                     window.start, slots[rows], window.maximum[rows], level - self.centre
                 )
-                self._learn_labels(waiting, places, labels)
-                learnt = self._judge(waiting, places, labels)
+                missed = self._learn_labels(waiting, places, labels)
+                learnt = self._judge(waiting, places, labels, missed)
         self.baselines.learn_hour(window.start, window.maximum > self.rules.threshold)
         levels = Levels(level, _mean(window.mean), _mean(window.minimum))
         self.memory.add(window.start, levels, slots, now)
@@ -136,6 +136,7 @@ class Forecaster:
         slots = self._slots_of(window.key)
         lags = self.memory.lags(window.start, self.centre or 0.0)
         x = features.shared(target, celsius, lags)
+        self.watches.foresee(target, celsius)
         waiting = self._foresee(x, target, window, slots, made)
         self.pending.setdefault(target, []).append(waiting)
         self.scores.made += len(window)
@@ -188,9 +189,9 @@ class Forecaster:
 
     def _learn_labels(
         self, waiting: Pending, places: NDArray[np.intp], labels: "_Labels"
-    ) -> None:
+    ) -> float:
         over = labels.maximum > self.rules.threshold
-        self.level.learn_one(waiting.x, labels.level)
+        missed = self.level.learn_one(waiting.x, labels.level)
         self.deviations.learn(
             labels.slots,
             waiting.signs[:, places],
@@ -204,9 +205,14 @@ class Forecaster:
                 waiting.x, float(waiting.over[place]), float(waiting.near[place]), label
             )
         self.baselines.learn_follows(waiting.over[places] > 0, over)
+        return missed
 
     def _judge(
-        self, waiting: Pending, places: NDArray[np.intp], labels: "_Labels"
+        self,
+        waiting: Pending,
+        places: NDArray[np.intp],
+        labels: "_Labels",
+        missed: float,
     ) -> Learnt:
         label = labels.maximum > self.rules.threshold
         probability = waiting.probabilities(places)
@@ -218,18 +224,16 @@ class Forecaster:
             lead=float(labels.start - waiting.made),
         )
         new_day = self.scores.add(labels.start, scored)
-        drifts = []
-        for row, name in enumerate(MODELS, start=1):
-            wrong = np.where(label, 1.0 - probability[row], probability[row])
-            if self.watches[name].update(_mean(wrong)):
-                drifts.append(name)
-        if MODELS[0] in drifts:
+        published = probability[0]
+        wrong = _mean(np.where(label, 1.0 - published, published))
+        drifts = self.watches.judge(labels.start, wrong, missed)
+        if drifts:
             self.level.loosen()
         champion = None
         if new_day and self.scores.prefers_other(self.champion):
             champion = next(name for name in MODELS if name != self.champion)
             self.champion = champion
-        return Learnt(scored=len(label), drifts=tuple(drifts), champion=champion)
+        return Learnt(scored=len(label), drifts=drifts, champion=champion)
 
     def _slots_of(self, key: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(key) != len(self._asked) or not (key == self._asked).all():

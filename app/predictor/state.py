@@ -15,7 +15,7 @@ from app.errors import RejectedState
 from app.predictor import features
 from app.predictor.baselines import Baselines
 from app.predictor.deviations import COLUMNS, Deviations
-from app.predictor.drift import KEPT_MAX, Watch
+from app.predictor.drift import KEPT_MAX, NAMES, Watch, Watches
 from app.predictor.level import LevelRegression
 from app.predictor.scores import Scores
 from app.predictor.tally import SIZE, Tally
@@ -188,9 +188,30 @@ def _tally(state: State) -> Tally:
     return tally
 
 
-def read_watch(state: State, name: str) -> Watch:
-    """Restore a watch by what it was fed."""
-    kept = column(state, name)
-    if len(kept) > KEPT_MAX or (kept < 0).any() or (kept > 1).any():
-        raise RejectedState(f"models: {name} watched what is no loss")
-    return Watch(kept.tolist())
+def watches_state(watches: Watches) -> dict[str, Any]:
+    """Return what the watches were fed, and the temperatures of the last day."""
+    return {
+        "since": watches.since,
+        "risen": watches.risen,
+        "series": {name: watch.kept for name, watch in watches.series.items()},
+        "target": list(watches.celsius),
+        "celsius": list(watches.celsius.values()),
+    }
+
+
+def read_watches(state: State, watches: Watches) -> None:
+    """Restore watches by feeding them again."""
+    since = read(state, "since")
+    watches.since = None if since is None else whole(state, "since")
+    for name in NAMES:
+        kept = column(read(state, "series"), name)
+        if len(kept) > KEPT_MAX or (kept < 0).any() or (kept > 1).any():
+            raise RejectedState(f"models: {name} watched what is no share")
+        watches.series[name] = Watch(kept.tolist())
+    risen = read(state, "risen")
+    if not isinstance(risen, list) or not all(name in NAMES for name in risen):
+        raise RejectedState("models: what has risen is not known")
+    watches.risen = risen
+    target = column(state, "target", np.int64).tolist()
+    celsius = column(state, "celsius", length=len(target)).tolist()
+    watches.celsius = dict(zip(target, celsius, strict=True))

@@ -141,7 +141,7 @@ PATHS = [path for path in leaves(HEALTHY) if path]
         ((0, "level", "covariance", 0), -1.0, "variance is not positive"),
         ((0, "champion"), "os.system", "no model is called"),
         ((0, "challenger", "weights", "__class__"), 1.0, "not of known features"),
-        ((0, "watches", "direct"), [0.5] * 5_000, "watched what is no loss"),
+        ((0, "watches", "series", "loss"), [0.5] * 5_000, "watched what is no share"),
         ((0, "scores", "past", "places"), [10**6], "tally counts"),
         ((0, "pending", 0, "places"), [10**6], "shape|features are not known"),
         ((1, "of", 0), -1, "transformer that is not there"),

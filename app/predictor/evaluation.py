@@ -1,0 +1,139 @@
+"""A lane's forecast tried over a log in one pass: the same code, and its scores.
+
+The first labels are warm-up; then a number of labels is scored. Examples are kept as
+the original printed them: its four features, the label, and what was predicted.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from app.domain.weather import WeatherEvent
+from app.predictor.lane import LaneForecast, Outcome
+from app.predictor.tally import Tally
+
+__all__ = ["EXAMPLE_COLUMNS", "Drift", "Example", "Trial"]
+
+SCALE = 50  # the original scaled its features by hand
+SATURDAY = 5
+EXAMPLE_EVERY = 37  # windows: not a divisor of a day, so that hours differ
+
+EXAMPLE_COLUMNS = (
+    "label",
+    "voltage",
+    "hour",
+    "hourSin",
+    "hourCos",
+    "dayOfWeek",
+    "temperature",
+    "prediction",
+    "probability",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One scored prediction with the original's features; start in epoch seconds."""
+
+    start: int
+    voltage: float
+    label: bool
+    celsius: float | None
+    probability: float
+    alert: bool
+
+    def row(self) -> tuple[Any, ...]:
+        """Return the values of EXAMPLE_COLUMNS."""
+        at = datetime.fromtimestamp(self.start, UTC)
+        turn = 2 * math.pi * at.hour / 24
+        return (
+            int(self.label),
+            self.voltage,
+            at.hour,
+            SCALE * math.sin(turn),
+            SCALE * math.cos(turn),
+            SCALE if at.weekday() >= SATURDAY else 0,
+            self.celsius,
+            float(self.alert),
+            self.probability,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A drift that was found, and the start of the window that told it."""
+
+    name: str
+    start: int
+
+
+class Trial:
+    """A lane on trial: warm_up labels unscored, then labels scored (None: all)."""
+
+    def __init__(self, lane: LaneForecast, *, warm_up: int, labels: int | None) -> None:
+        self.lane = lane
+        self.warm_up = warm_up
+        self.labels = labels
+        self.tally = Tally()
+        self.drifts: list[Drift] = []
+        self.champions: list[Drift] = []
+        self.examples: list[Example] = []
+        self._before: Tally | None = None
+        self._scored = 0
+        self._foreseen: dict[int, Outcome] = {}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all labels that were asked for are scored."""
+        enough = self.labels is not None and self._scored >= self.warm_up + self.labels
+        return self._before is not None and enough
+
+    def take(
+        self, columns: Mapping[str, Any], made: int, said: tuple[WeatherEvent, ...] = ()
+    ) -> None:
+        """Take windows that closed together, and before them what weather said."""
+        for event in said:
+            self._note(self.lane.take_weather(event))
+        self._exemplify(columns)
+        self._note(self.lane.take_windows(columns, made))
+
+    def finish(self) -> None:
+        """Keep what was scored since the warm-up."""
+        self.tally = self.lane.forecaster.scores.total
+        if self._before is not None:
+            self.tally.vector -= self._before.vector
+
+    def _note(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            learnt, start = outcome.learnt, outcome.predictions.made_from
+            self._scored += learnt.scored
+            self.drifts += [Drift(name=name, start=start) for name in learnt.drifts]
+            if learnt.champion:
+                self.champions.append(Drift(name=learnt.champion, start=start))
+            if self._before is None and self._scored >= self.warm_up:
+                self._before = self.lane.forecaster.scores.total
+            if (start // self.lane.rules.size) % EXAMPLE_EVERY == 0:
+                self._foreseen[outcome.predictions.target] = outcome
+
+    def _exemplify(self, columns: Mapping[str, Any]) -> None:
+        for row, start in enumerate(columns["start"]):
+            outcome = self._foreseen.get(int(start))
+            if outcome is None or self._before is None:
+                continue
+            foreseen = outcome.predictions
+            key = (int(columns["line"][row]) << 32) | int(columns["transformer"][row])
+            for place in (foreseen.key == key).nonzero()[0][:1]:
+                voltage = float(columns["maximum"][row])
+                self.examples.append(
+                    Example(
+                        start=int(start),
+                        voltage=voltage,
+                        label=voltage > self.lane.rules.threshold,
+                        celsius=foreseen.celsius,
+                        probability=float(foreseen.probability[place]),
+                        alert=bool(foreseen.alert[place]),
+                    )
+                )
+                del self._foreseen[int(start)]
