@@ -98,6 +98,7 @@ LABELS = {
     "percentile": 3,
     "pool": 6,
     "reason": len(Reason),
+    "series": 3,
     "server_id": 1,
     "slot": 1,
     "source": 3,

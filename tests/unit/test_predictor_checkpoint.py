@@ -5,7 +5,7 @@ import math
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.predictions import ClosedWindow
@@ -159,6 +159,7 @@ def test_poison_is_refused_by_name(path, poison, message):
         checkpoint.load(bodies, RULES)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(PATHS),
     st.sampled_from(
@@ -180,6 +181,7 @@ def test_any_hostile_value_is_refused_or_harmless(path, poison):
         assert ((probability >= 0) & (probability <= 1)).all()
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PATHS))
 def test_truncated_state_is_refused(path):
     bodies = copy.deepcopy(HEALTHY)

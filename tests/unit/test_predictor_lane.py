@@ -84,7 +84,7 @@ def test_every_window_is_foreseen_from_with_its_temperature():
 
 
 # Weather may be read up to three hours of event time late, or early without bound.
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_order_in_which_two_logs_are_read_does_not_matter(data):
     order, ahead = ["event"] * 6, 0
@@ -95,7 +95,7 @@ def test_order_in_which_two_logs_are_read_does_not_matter(data):
     assert EXPECTED == what_came(LaneForecast(RULES, QUARTER), interleaved(order))
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 360), st.integers(0, 11))
 def test_lane_read_back_at_any_moment_goes_on_bit_for_bit(killed_at, weather_late):
     order = (
