@@ -45,12 +45,7 @@ class ModelsState(LaneForecast):
         if "watermark" in taken:
             outcomes = self.take_windows(taken, int(taken["watermark"]))
         else:
-            event = WeatherEvent(
-                epoch=int(taken["epoch"]),
-                celsius=float(taken["celsius"]),
-                hours=0 if taken["kind"] == "temperature" else int(taken["hours"]),
-                sequence=int(taken["sequence"]),
-            )
+            event = WeatherEvent.from_fields(taken)
             outcomes = self.take_weather(event)
             if event.hours:
                 self.foretold = event.celsius

@@ -21,9 +21,13 @@ COMMANDS = {
     "archive": "Run an archive worker: everything into Cassandra.",
     "exporter": "Export figures of NATS, Kafka and Cassandra.",
     "simulate": "Publish the readings of simulated meters.",
+    "evaluate": "Try the forecast over data in one pass; print its scores.",
     "topics": "Create and check the Kafka topics.",
     "schema": "Create and check the Cassandra tables.",
     "batch": "Work over all that is stored: averages, verify.",
+    "query": "Show the rows that a SELECT finds in Cassandra.",
+    "export": "Write stored rows to a CSV, Parquet or Excel file.",
+    "shell": "Look at what is stored, in IPython.",
     "settings": "Show every setting, its value and where it comes from.",
 }
 

@@ -28,6 +28,20 @@ class WeatherEvent:
     hours: int
     sequence: int
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "WeatherEvent":
+        """Return the event that a record of the weather topic holds.
+
+        Raises:
+            KeyError, TypeError, ValueError: The fields are not those of weather.
+        """
+        return cls(
+            epoch=int(fields["epoch"]),
+            celsius=float(fields["celsius"]),
+            hours=0 if fields["kind"] == "temperature" else int(fields["hours"]),
+            sequence=int(fields["sequence"]),
+        )
+
     @property
     def published(self) -> int:
         """The moment at which it was said, epoch seconds."""

@@ -14,7 +14,7 @@ from app.domain.weather import WeatherEvent
 from app.predictor.lane import LaneForecast, Outcome
 from app.predictor.tally import Tally
 
-__all__ = ["EXAMPLE_COLUMNS", "Drift", "Example", "Trial"]
+__all__ = ["EXAMPLE_COLUMNS", "Event", "Example", "Trial"]
 
 SCALE = 50  # the original scaled its features by hand
 SATURDAY = 5
@@ -28,6 +28,7 @@ EXAMPLE_COLUMNS = (
     "hourCos",
     "dayOfWeek",
     "temperature",
+    "features",
     "prediction",
     "probability",
 )
@@ -48,22 +49,26 @@ class Example:
         """Return the values of EXAMPLE_COLUMNS."""
         at = datetime.fromtimestamp(self.start, UTC)
         turn = 2 * math.pi * at.hour / 24
+        sine, cosine = SCALE * math.sin(turn), SCALE * math.cos(turn)
+        weekend = SCALE if at.weekday() >= SATURDAY else 0
+        known = "-" if self.celsius is None else f"{self.celsius:.2f}"
         return (
             int(self.label),
             self.voltage,
             at.hour,
-            SCALE * math.sin(turn),
-            SCALE * math.cos(turn),
-            SCALE if at.weekday() >= SATURDAY else 0,
+            sine,
+            cosine,
+            weekend,
             self.celsius,
+            f"[{sine:.2f}, {cosine:.2f}, {weekend}, {known}]",
             float(self.alert),
             self.probability,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """A drift that was found, and the start of the window that told it."""
+class Event:
+    """A drift or a new champion, and the start of the window that told it."""
 
     name: str
     start: int
@@ -77,17 +82,17 @@ class Trial:
         self.warm_up = warm_up
         self.labels = labels
         self.tally = Tally()
-        self.drifts: list[Drift] = []
-        self.champions: list[Drift] = []
+        self.drifts: list[Event] = []
+        self.champions: list[Event] = []
         self.examples: list[Example] = []
         self._before: Tally | None = None
-        self._scored = 0
+        self.scored = 0
         self._foreseen: dict[int, Outcome] = {}
 
     @property
     def is_complete(self) -> bool:
         """Whether all labels that were asked for are scored."""
-        enough = self.labels is not None and self._scored >= self.warm_up + self.labels
+        enough = self.labels is not None and self.scored >= self.warm_up + self.labels
         return self._before is not None and enough
 
     def take(
@@ -95,9 +100,13 @@ class Trial:
     ) -> None:
         """Take windows that closed together, and before them what weather said."""
         for event in said:
-            self._note(self.lane.take_weather(event))
+            self.take_weather(event)
         self._exemplify(columns)
         self._note(self.lane.take_windows(columns, made))
+
+    def take_weather(self, event: WeatherEvent) -> None:
+        """Take what weather said."""
+        self._note(self.lane.take_weather(event))
 
     def finish(self) -> None:
         """Keep what was scored since the warm-up."""
@@ -108,11 +117,11 @@ class Trial:
     def _note(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             learnt, start = outcome.learnt, outcome.predictions.made_from
-            self._scored += learnt.scored
-            self.drifts += [Drift(name=name, start=start) for name in learnt.drifts]
+            self.scored += learnt.scored
+            self.drifts += [Event(name=name, start=start) for name in learnt.drifts]
             if learnt.champion:
-                self.champions.append(Drift(name=learnt.champion, start=start))
-            if self._before is None and self._scored >= self.warm_up:
+                self.champions.append(Event(name=learnt.champion, start=start))
+            if self._before is None and self.scored >= self.warm_up:
                 self._before = self.lane.forecaster.scores.total
             if (start // self.lane.rules.size) % EXAMPLE_EVERY == 0:
                 self._foreseen[outcome.predictions.target] = outcome
