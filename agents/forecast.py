@@ -13,7 +13,9 @@ from typing import Any
 from app.errors import RejectedMessage
 from app.metrics import forecast as metrics
 from app.metrics.forecast import ForecastFigures
+from app.predictor import drift
 from app.predictor.lane import Outcome
+from app.predictor.online import MODELS
 from app.predictor.scores import figures as scored_figures
 from app.wire.events import decode_event, encode_event
 from app.worker import Result, app
@@ -116,4 +118,5 @@ def figures() -> Iterator[ForecastFigures]:
         )
 
 
+metrics.names_known(MODELS, drift.NAMES)
 metrics.register_forecasts(figures)

@@ -64,6 +64,7 @@ def register_lag(lags: Callable[[], Mapping[int, int]]) -> None:
 def rows_written(table: str, count: int) -> None:
     """Count rows that are stored."""
     _rows.labels(table).inc(count)
+    _refused.labels(table)  # a rate needs to have seen the zero before the first one
 
 
 def group_written(seconds: float) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "ForecastFigures",
     "champion_changed",
     "drift_found",
+    "names_known",
     "predictions_made",
     "register_forecasts",
 ]
@@ -140,6 +141,14 @@ def register_forecasts(figures: Callable[[], Iterable[ForecastFigures]]) -> None
 def predictions_made(count: int) -> None:
     """Count predictions."""
     _published.inc(count)
+
+
+def names_known(models: Iterable[str], series: Iterable[str]) -> None:
+    """Show that nothing has happened yet to models, and to the series watched."""
+    for model in models:
+        _champions.labels(model)
+    for name in series:
+        _drifts.labels(name)
 
 
 def drift_found(series: str) -> None:
