@@ -22,7 +22,7 @@ install: $(STAMP) ## Make the virtual environment with pinned versions
 $(STAMP): pyproject.toml constraints.txt deploy/local/pinned/charts.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[local,household]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev -e '.[local,household,export,shell]'
 	$(BIN)/python -m deploy.assets
 	@touch $@
 

@@ -7,11 +7,10 @@ where only some are wanted. Memory holds a few pages.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, ResponseFuture, ResultSet
+from cassandra.cluster import ResponseFuture, ResultSet
 from cassandra.protocol import NumpyProtocolHandler
 from cassandra.query import BoundStatement, PreparedStatement
 from numpy.typing import NDArray
@@ -55,6 +54,14 @@ class Scan:
         self._statements: dict[str, PreparedStatement] = {}
 
     def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        del details
+        self.close()
+
+    def open(self) -> None:
         """Connect.
 
         Raises:
@@ -68,17 +75,11 @@ class Scan:
             sessions.close(self._session)
             raise
         # From here on answers come as columns.
-        profile = self._session.get_execution_profile(EXEC_PROFILE_DEFAULT)
-        profile.row_factory = _as_read
+        sessions.give_rows_as(self._session, _as_read)
         self._session.client_protocol_handler = NumpyProtocolHandler
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the connection."""
         sessions.close(self._session)
 
     # What callers read --------------------------------------------------------------

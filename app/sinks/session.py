@@ -1,8 +1,9 @@
 """Connecting to Cassandra, and what its errors mean to us."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cassandra import (
     AuthenticationFailed,
@@ -31,12 +32,20 @@ from app.errors import RejectedQuery, SettingsError, SinkUnavailable
 from app.settings import variable
 from app.settings.archive import Archive
 
-__all__ = ["Session", "close", "connect", "driver_errors", "is_refusal", "summary"]
+__all__ = [
+    "Session",
+    "close",
+    "connect",
+    "driver_errors",
+    "give_rows_as",
+    "is_refusal",
+    "summary",
+]
 
 RECONNECT_SECONDS_MIN = 0.5
 RECONNECT_SECONDS_MAX = 10.0
 # How the driver wraps what a server says; the code and the details are for its log.
-SERVER_MESSAGE = re.compile(r'Error from server: .*? message="(.*?)"(?= info=|$)')
+SERVER_MESSAGE = re.compile(r'Error from server: .*? message="(.*?)"(?= info=|>?$)')
 
 
 def connect(archive: Archive) -> Session:
@@ -98,6 +107,11 @@ def _is_about_credentials(error: BaseException) -> bool:
     causes = getattr(error, "errors", None)
     found = [error, *causes.values()] if isinstance(causes, dict) else [error]
     return any(isinstance(cause, AuthenticationFailed) for cause in found)
+
+
+def give_rows_as(session: Session, factory: Callable[..., Any]) -> None:
+    """Let a session give pages as a function of the columns' names and the rows."""
+    session.get_execution_profile(EXEC_PROFILE_DEFAULT).row_factory = factory
 
 
 def close(session: Session) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "TABLES",
     "TEMPERATURE",
     "TEMPERATURE_FORECAST",
+    "VOLTAGE_ALERTS",
     "WINDOWS",
     "Kind",
     "Table",
@@ -166,6 +167,21 @@ AVERAGES = Table(
     clustering=("year", "month", "day"),
 )
 
+VOLTAGE_ALERTS = Table(
+    name="voltage_alerts",
+    columns={
+        **{name: RAW_DATA.columns[name] for name in RAW_DATA.partition},
+        "epoch": Kind.BIGINT,
+        "usagepoint": Kind.INT,
+        "kind": Kind.TEXT,
+        "voltage_avg": Kind.FLOAT,
+        "voltage": Kind.FLOAT,
+        "cleared": Kind.BIGINT,
+    },
+    partition=("line", "transformer"),
+    clustering=("year", "month", "day", "epoch", "usagepoint", "kind"),
+)
+
 TABLES = (
     RAW_DATA,
     LATE_READINGS,
@@ -175,5 +191,6 @@ TABLES = (
     TEMPERATURE_FORECAST,
     PREDICTIONS,
     AVERAGES,
+    VOLTAGE_ALERTS,
 )
 """The tables that rows are written to."""

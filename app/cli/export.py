@@ -1,0 +1,72 @@
+"""`smartmeter export`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app import settings
+from app.cli.selection import selection_options
+from app.cli.tables import progress_bar
+
+if TYPE_CHECKING:
+    from app.sinks.selection import Selection
+
+__all__ = ["command"]
+
+NAMES = ["raw", "late", "windows", "maxima", "temperature", "predictions", "alerts",
+         "averages"]  # fmt: skip
+
+
+@click.command(short_help="Write stored rows to a CSV, Parquet or Excel file.")
+@click.argument("what", type=click.Choice(NAMES))
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "parquet", "xlsx"]),
+    help="Kind of file.  [default: by the name of the file, else csv]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file; it is replaced.  [default: WHAT.FORMAT here]",
+)
+@selection_options
+def command(
+    what: str, kind: str | None, output: Path | None, selection: "Selection"
+) -> None:
+    r"""Write stored rows to a file: WHAT is raw, windows, maxima and so on.
+
+    The file appears under its name once it is whole. Excel opens xlsx without a driver;
+    it holds 1,048,575 rows.
+
+    \b
+    Example:
+      smartmeter export raw --format xlsx --from 2026-11-23 --line 11 --transformer 3
+      smartmeter export windows -o november.parquet --from 2026-11-01 --to 2026-11-30
+    """
+    from app.exports.files import whole_file
+    from app.exports.formats import EXCEL_ROWS_MAX, Format, TooManyRows, writer
+    from app.exports.sources import Export
+    from app.sinks.rows import length
+
+    suffix = output.suffix[1:].lower() if output else ""
+    if kind is None:
+        kind = suffix if suffix in list(Format) else Format.CSV
+    path = output or Path(f"{what}.{kind}")
+    with Export(settings.load(), what, selection) as export:
+        if kind == Format.XLSX and (count := export.count()) > EXCEL_ROWS_MAX:
+            raise TooManyRows(
+                f"{count:,} rows do not fit a sheet of Excel, which holds "
+                f"{EXCEL_ROWS_MAX:,}: choose fewer days, one line or transformer, or "
+                "csv or parquet"
+            )
+        count = 0
+        with whole_file(path) as file, progress_bar(str(path)) as progress:
+            writing = writer(Format(kind), export.table, file)
+            for rows in export.pages(progress):
+                writing.write(rows)
+                count += length(rows)
+            writing.finish()
+    click.echo(f"{path}: {count:,} rows")
