@@ -1,5 +1,6 @@
 """A worker for the views without Kafka: its lanes hold windows that a test made up."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -42,6 +43,7 @@ class FakeWorker:
         self.published: dict[int, list[WindowRows]] = {}
         self.failures: list[Exception] = []
         self.positions = Positions(ends={}, committed={})
+        self.hold: asyncio.Event | None = None
 
     @property
     def worker(self) -> Worker:
@@ -68,6 +70,8 @@ class FakeWorker:
     async def _positions(self) -> Positions:
         if self.failures:
             raise self.failures[0]
+        if self.hold:
+            await self.hold.wait()
         return self.positions
 
     async def _last_windows(self, lane: int) -> AsyncGenerator[WindowRows, None]:

@@ -8,9 +8,12 @@ presentation.py  rows as JSON and CSV, with units in the names
 ranking.py       the transformers that stand out most
 overview.py      this worker's figures, and all workers' merged
 peers.py         asks the workers that have the other lanes
+streams.py       any JSON page as server-sent events
 sampling.py      rates, lag and progress, once a second
 backfill.py      windows that closed before this worker had the lane, from Kafka
-pages.py         HTML;  api.py, top.py    JSON;  health.py    for supervisors
+outlook.py       what is foreseen, and how right it was
+pages.py         HTML;  api.py, top.py, predictions.py, pipeline.py    JSON
+health.py        for supervisors and Prometheus
 answers.py       what all JSON pages share
 templates/, static/            what a browser gets; nothing of it comes from elsewhere
 

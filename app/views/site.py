@@ -19,6 +19,7 @@ from app.views.pipeline import Pipeline
 from app.views.predictions import Predictions
 from app.views.presentation import encode
 from app.views.sampling import Sampler
+from app.views.streams import Streams
 from app.views.top import Top
 from app.views.worker import Worker
 
@@ -64,7 +65,9 @@ def mount(
             yield
 
     application.cleanup_ctx.append(beside)
-    application.middlewares.append(_errors(pages))
+    streams = Streams()
+    application.middlewares.extend([_errors(pages), streams.middleware])
+    application.on_shutdown.append(streams.close)
     application.on_response_prepare.append(_add_headers)
     application.router.add_routes(
         [

@@ -31,10 +31,10 @@ async def viewer():
         assert [] == viewer.faults
 
 
-async def serve(fake):
+async def serve(fake, *, port=None):
     application = web.Application()
     mount(application, fake.worker)
-    server = TestServer(application)
+    server = TestServer(application, port=port)
     await server.start_server()
     fake.url = str(server.make_url("")).rstrip("/")
     fake.owners = {fake.url: list(fake.states)}
@@ -224,26 +224,30 @@ async def test_an_empty_table_says_why(viewer):
     await server.close()
 
 
-async def test_what_is_stale_says_so_and_comes_back(viewer, site):
-    broken = True
-
-    async def fail(route):
-        if broken:
-            await route.abort()
-        else:
-            await route.continue_()
-
-    page = await viewer.open(f"{site}/transformers")
+async def test_what_is_stale_says_so_and_comes_back(viewer, fake):
+    server = await serve(fake)
+    port = server.port
+    page = await viewer.open(f"{fake.url}/transformers")
     await shown(page)
     before = await column(page, MAXIMUM)
-    await page.route("**/api/**", fail)
+    await server.close()
     await expect(page.locator("#pulse-text")).to_contain_text("Stale since")
     await expect(page.locator("#notice")).to_contain_text("cannot be reached")
     assert before == await column(page, MAXIMUM)
     await shoot(page, "stale")
-    broken = False
+    server = await serve(fake, port=port)
     await expect(page.locator("#pulse-text")).to_have_text("Live")
     await expect(page.locator("#notice")).to_be_hidden()
+    await server.close()
+
+
+async def test_a_worker_that_is_silent_is_stale(viewer, site, fake):
+    page = await viewer.open(f"{site}/pipeline")
+    await expect(page.locator("#pulse-text")).to_have_text("Live")
+    fake.hold = asyncio.Event()  # Kafka, and so the page, now waits for it
+    await expect(page.locator("#notice")).to_contain_text("no answer in time")
+    fake.hold.set()
+    await expect(page.locator("#pulse-text")).to_have_text("Live")
 
 
 async def test_a_fault_of_the_worker_is_shown_in_its_own_words(viewer, site):

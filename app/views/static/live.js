@@ -2,8 +2,8 @@
 
 import { clock, lanes, setText } from "./format.js";
 
-const PAUSE_MILLISECONDS = 2000;
-const TIMEOUT_MILLISECONDS = 6000;
+const RETRY_MILLISECONDS = 2000;
+const SILENCE_MILLISECONDS = 12000;
 
 const pulse = document.getElementById("pulse");
 const pulseText = document.getElementById("pulse-text");
@@ -20,7 +20,15 @@ function tell(state, text, message, kind) {
   setText(notice, message ?? "");
 }
 
+let lastAnswer = null;
+
+// Nothing has changed: what is shown is as good as new.
+function stillTrue() {
+  if (lastAnswer) tellAnswer(lastAnswer);
+}
+
 function tellAnswer(answer) {
+  lastAnswer = answer;
   answeredAt = Date.now();
   const missing = answer.missing ?? { lanes: [], workers: [] };
   const words = missing.workers.map(({ url, reason }) => `${url} ${reason}.`);
@@ -42,46 +50,80 @@ function tellFailure(reason) {
   }
 }
 
-async function ask(path, signal) {
-  const timeout = AbortSignal.timeout(TIMEOUT_MILLISECONDS);
-  const response = await fetch(path, { signal: AbortSignal.any([signal, timeout]) });
-  const answer = await response.json();
-  if (!response.ok && answer.error) throw new Error(answer.error);
-  return answer;
+// An event stream that was refused does not say why: the same page, asked once, does.
+async function reasonFor(path) {
+  try {
+    const response = await fetch(path, { signal: AbortSignal.timeout(SILENCE_MILLISECONDS) });
+    const answer = await response.json();
+    return answer.error ?? "the stream was refused";
+  } catch (error) {
+    return error instanceof TypeError ? "the worker cannot be reached" : "no answer in time";
+  }
 }
 
-function reasonOf(error) {
-  if (error.name === "TimeoutError") return "no answer in time";
-  if (error instanceof TypeError) return "the worker cannot be reached";
-  return error.message;
-}
-
-// Calls show(answer) with the JSON of path() again and again, while somebody looks.
-// Returns a function that asks at once, for when path() has changed.
+// Calls show(answer) with the JSON of path() whenever it changes, while somebody looks.
+// Returns a function that asks anew, for when path() has changed.
 export function follow(path, show) {
-  let timer = 0;
-  let asking = new AbortController();
+  let source = null;
+  let silence = 0;
+  let retry = 0;
 
-  async function round() {
-    clearTimeout(timer);
-    asking.abort();
-    asking = new AbortController();
-    const { signal } = asking;
-    try {
-      const answer = await ask(path(), signal);
-      if (signal.aborted) return;
+  function close() {
+    source?.close();
+    source = null;
+    clearTimeout(silence);
+    clearTimeout(retry);
+  }
+
+  function heard() {
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      tellFailure("no answer in time");
+      open();
+    }, SILENCE_MILLISECONDS);
+  }
+
+  async function failed(mine) {
+    if (mine.readyState !== EventSource.CLOSED) {
+      tellFailure("the worker cannot be reached"); // the browser tries again by itself
+      return;
+    }
+    const reason = await reasonFor(path());
+    if (mine !== source) return;
+    tellFailure(reason);
+    retry = setTimeout(open, RETRY_MILLISECONDS);
+  }
+
+  function open() {
+    close();
+    const mine = new EventSource(path());
+    source = mine;
+    heard();
+    mine.addEventListener("answer", ({ data }) => {
+      const answer = JSON.parse(data);
+      heard();
+      if (answer.error) {
+        tellFailure(answer.error);
+        return;
+      }
       tellAnswer(answer);
       show(answer);
-    } catch (error) {
-      if (signal.aborted) return;
-      tellFailure(reasonOf(error));
-    }
-    if (!document.hidden) timer = setTimeout(round, PAUSE_MILLISECONDS);
+    });
+    mine.addEventListener("same", () => {
+      heard();
+      stillTrue();
+    });
+    mine.addEventListener("trouble", ({ data }) => {
+      heard();
+      tellFailure(JSON.parse(data).error);
+    });
+    mine.addEventListener("error", () => failed(mine));
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) round();
+    if (document.hidden) close();
+    else open();
   });
-  round();
-  return round;
+  open();
+  return open;
 }

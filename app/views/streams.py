@@ -1,0 +1,129 @@
+"""Any JSON page as a stream of server-sent events: `Accept: text/event-stream`.
+
+The page is asked again and again, and sent where it has changed. Events are `answer`
+(the page), `same` (nothing new: so that silence means trouble) and `trouble` (why
+there is no answer now). A browser's EventSource reconnects by itself.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from app.views.presentation import encode
+
+__all__ = ["Streams"]
+
+STREAMS_MAX = 64
+PAUSE_SECONDS_MIN = 1.0
+PAUSE_SECONDS_MAX = 5.0
+# A page that takes long or is large comes less often: a viewer may cost a twentieth
+# of a core, and 200 kB a second.
+PAUSE_PER_SECOND = 20.0
+BYTES_PER_SECOND = 200_000
+RECONNECT_MILLISECONDS = 2_000
+
+logger = logging.getLogger(__name__)
+
+
+class Streams:
+    """The streams that are open."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def close(self, _: web.Application) -> None:
+        """End all streams, so that the server can stop."""
+        for task in list(self._open):
+            task.cancel()
+
+    @property
+    def middleware(self) -> Middleware:
+        """Answers with a stream whoever accepts one."""
+
+        @web.middleware
+        async def middleware(
+            request: web.Request, handler: Handler
+        ) -> web.StreamResponse:
+            accepted = request.headers.get("Accept", "")
+            is_page = request.path.startswith("/api/")
+            if not is_page or not accepted.startswith("text/event-stream"):
+                return await handler(request)
+            if len(self._open) >= STREAMS_MAX:
+                raise web.HTTPServiceUnavailable(
+                    text=f"{STREAMS_MAX} streams are open already; ask again later"
+                )
+            return await self._answer(request, handler)
+
+        return middleware
+
+    async def _answer(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        async def page() -> bytes:
+            answer = await handler(request)
+            if not isinstance(answer, web.Response) or not isinstance(
+                answer.body, bytes
+            ):
+                raise web.HTTPNotAcceptable(text="this page cannot be a stream")
+            return answer.body
+
+        first = await page()  # what is asked wrongly is refused as any page would
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+        )
+        await response.prepare(request)
+        task = asyncio.create_task(self._send(response, first, page))
+        self._open.add(task)
+        try:
+            await task
+        except (asyncio.CancelledError, ConnectionError):
+            # Either we stop, or nobody looks any more: in both cases it is over.
+            task.cancel()
+        finally:
+            self._open.discard(task)
+        return response
+
+    @staticmethod
+    async def _send(
+        response: web.StreamResponse, sent: bytes, page: Callable[[], Awaitable[bytes]]
+    ) -> None:
+        await response.write(b"retry: %d\n" % RECONNECT_MILLISECONDS)
+        await response.write(_event(b"answer", sent))
+        pause = PAUSE_SECONDS_MIN
+        while True:
+            await asyncio.sleep(pause)
+            started = time.monotonic()
+            try:
+                event, sent = _news(await page(), sent)
+            except web.HTTPException as error:
+                event, sent = _trouble(error.text or error.reason), b""
+            except Exception:
+                logger.exception("A stream has no answer now.")
+                event, sent = _trouble("a fault of the worker; its log has it"), b""
+            await response.write(event)
+            taken = time.monotonic() - started
+            pause = min(
+                max(
+                    PAUSE_SECONDS_MIN,
+                    PAUSE_PER_SECOND * taken,
+                    len(event) / BYTES_PER_SECOND,
+                ),
+                PAUSE_SECONDS_MAX,
+            )
+
+
+def _news(body: bytes, sent: bytes) -> tuple[bytes, bytes]:
+    """Return what to send of a page, and what is known then."""
+    return _event(b"same", b"{}") if body == sent else _event(b"answer", body), body
+
+
+def _trouble(reason: str) -> bytes:
+    return _event(b"trouble", encode({"error": reason}))
+
+
+def _event(name: bytes, data: bytes) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name, data)
