@@ -28,9 +28,6 @@ COMMANDS = {
     "query": "Show the rows that a SELECT finds in Cassandra.",
     "export": "Write stored rows to a CSV, Parquet or Excel file.",
     "shell": "Look at what is stored, in IPython.",
-    "query": "Show the rows that a SELECT finds in Cassandra.",
-    "export": "Write stored rows to a CSV, Parquet or Excel file.",
-    "shell": "Look at what is stored, in IPython.",
     "settings": "Show every setting, its value and where it comes from.",
 }
 
