@@ -12,7 +12,7 @@ WORKERS ?=
 NAME ?= worker
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE))
 
-.PHONY: help install run up down status check format test unit functional integration e2e browser bench faults clean
+.PHONY: help install run up down status check format test unit functional integration e2e browser promtool prometheus dashboards bench faults clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,10 +57,10 @@ unit: install ## Tests without sockets, and the doctests (seconds)
 functional: install ## Faust in process, memory store (seconds)
 	$(BIN)/python -m pytest tests/functional
 
-integration: install ## One real server at a time (minutes)
+integration: install promtool ## One real server at a time (minutes)
 	$(BIN)/python -m pytest tests/integration
 
-e2e: install browser ## The whole road, workers as processes, kills, a browser (minutes)
+e2e: install browser promtool ## The whole road, workers as processes, kills, a browser (minutes)
 	$(BIN)/python -m pytest tests/e2e
 
 browser: ## Install Debian's Chromium, which tests of the pages drive
@@ -68,6 +68,21 @@ browser: ## Install Debian's Chromium, which tests of the pages drive
 	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	} || { echo 'The tests of the pages need Chromium: as root, apt-get install chromium' >&2; exit 1; }
+
+promtool: ## Install Debian's Prometheus, whose promtool judges the rules
+	@command -v promtool >/dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus >/dev/null && \
+	  { test ! -d /run/systemd/system || systemctl disable --quiet --now prometheus; }; \
+	} || { echo 'The tests of rules and dashboards need Prometheus: as root, apt-get install prometheus' >&2; exit 1; }
+
+prometheus: promtool ## Run Prometheus beside `make run`: http://127.0.0.1:9090
+	@mkdir -p .run/targets
+	prometheus --config.file=deploy/prometheus/prometheus.yml --storage.tsdb.path=.run/prometheus \
+	  --web.listen-address=127.0.0.1:9090 --log.level=warn
+
+dashboards: install ## Write Grafana's dashboards from their Python
+	$(BIN)/python -m deploy.grafana
 
 faults: install ## Kills, pauses and restarts drawn from a seed: SEED=1 SEEDS=10 FOR=60
 	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --seeds $(or $(SEEDS),1) --for $(or $(FOR),60)

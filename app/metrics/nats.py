@@ -38,7 +38,6 @@ STREAM = {
     "total_messages": ("messages", "Messages that the stream holds."),
     "total_bytes": ("bytes", "Bytes that the stream holds."),
     "last_seq": ("last_seq", "Sequence of the last message stored."),
-    "consumer_count": ("consumer_count", "Consumers of the stream."),
 }
 CONSUMER = {
     "num_pending": "Messages that the consumer has not been given yet.",

@@ -99,7 +99,6 @@ LABELS = {
     "pool": 6,
     "reason": len(Reason),
     "series": 3,
-    "series": 4,
     "server_id": 1,
     "slot": 1,
     "source": 3,

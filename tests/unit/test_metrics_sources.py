@@ -16,7 +16,7 @@ SERVER = "http://nats:8222"
 STREAM = {
     "name": "SMARTMETER_RAW",
     "config": {"max_bytes": 4096},
-    "state": {"messages": 5, "bytes": 700, "last_seq": 12, "consumer_count": 1},
+    "state": {"messages": 5, "bytes": 700, "last_seq": 12},
     "consumer_detail": [
         {
             "name": "lane-0",
