@@ -10,7 +10,7 @@ FOR ?=
 RATE ?=
 WORKERS ?=
 NAME ?= worker
-RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE))
+RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh)
 
 .PHONY: help install run up down status check format test unit functional integration e2e browser promtool prometheus dashboards bench faults clean
 
@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt deploy/local/pinned/charts.txt
 	$(BIN)/python -m deploy.assets
 	@touch $@
 
-run: install ## Run it all: servers, bridge, workers, simulator (FOR=120 RATE=500 WORKERS=2 SOURCE=household)
+run: install ## Run it all: servers, bridge, workers, simulator (FOR=120 RATE=500 WORKERS=2 SOURCE=household FRESH=1)
 	@$(BIN)/python -m deploy.local run $(RUN_OPTIONS)
 
 up: install ## Start NATS, Kafka and Cassandra alone, and print their addresses
