@@ -108,6 +108,13 @@ def _texts(column: NDArray[Any]) -> list[Any]:
     return texts  # csv writes None as nothing
 
 
+def _shortest(column: NDArray[Any]) -> NDArray[Any]:
+    """Return 32-bit floats as the 64-bit ones that a person writes: 117.54573."""
+    if column.dtype != np.float32:
+        return column
+    return column.astype(str).astype(np.float64)
+
+
 class _Parquet:
     """Typed columns; an absent value is null."""
 
@@ -170,7 +177,7 @@ class _Workbook:
                 f"more than {EXCEL_ROWS_MAX:,} rows do not fit a sheet of Excel: "
                 "choose fewer days, one line or transformer, or csv or parquet"
             )
-        columns = [rows[name].tolist() for name in self._names]
+        columns = [_shortest(rows[name]).tolist() for name in self._names]
         for row in zip(*columns, strict=True):
             self._rows += 1
             for place, value in enumerate(row):
