@@ -14,8 +14,8 @@ from app.predictor import state as parts
 from app.predictor.deviations import COLUMNS as TRANSFORMER_COLUMNS
 from app.predictor.features import Features
 from app.predictor.memory import Levels
-from app.predictor.online import MODELS, Forecaster, Rules
-from app.predictor.pending import Pending
+from app.predictor.online import Forecaster, Rules
+from app.predictor.pending import COLUMNS, MODELS, Pending
 from app.predictor.state import State, column, number, read, whole
 
 __all__ = ["VERSION", "dump", "load"]
@@ -23,8 +23,6 @@ __all__ = ["VERSION", "dump", "load"]
 VERSION = 1
 ROWS_MAX = 20_000  # in one part: about 2 MB as JSON, below the journal's 4 MiB
 
-COLUMNS = ("foretold", "margin", "near", "over", "published", *MODELS)
-SIGNS = ("sign_now", "sign_then")
 LEVELS = ("maximum", "mean", "minimum")
 
 Columns = dict[str, NDArray[Any]]
@@ -127,15 +125,19 @@ def _load_volts(first: State, forecaster: Forecaster) -> None:
 
 
 def _load_labels(first: State, forecaster: Forecaster) -> None:
-    champion = read(first, "champion")
-    if champion not in MODELS:
-        raise RejectedState(f"models: no model is called {champion!r}")
-    forecaster.champion = champion
+    forecaster.champion = _model(first)
     known = {*features.NAMES[: features.LAGS_AT], "over", "near"}
     parts.read_river(read(first, "challenger"), forecaster.challenger.model, known)
     parts.read_baselines(read(first, "baselines"), forecaster.baselines)
     parts.read_scores(read(first, "scores"), forecaster.scores)
     parts.read_watches(read(first, "watches"), forecaster.watches)
+
+
+def _model(state: State) -> str:
+    name = read(state, "champion")
+    if name not in MODELS:
+        raise RejectedState(f"models: no model is called {name!r}")
+    return str(name)
 
 
 # Rows ------------------------------------------------------------------------------
@@ -165,6 +167,7 @@ def _head(target: int, waiting: Pending) -> dict[str, Any]:
     return {
         "target": target,
         "made": waiting.made,
+        "champion": waiting.champion,
         "doubt": waiting.doubt,
         "climatology": waiting.climatology,
         "persistence": waiting.persistence,
@@ -182,9 +185,7 @@ def _waiting(forecaster: Forecaster, key: NDArray[np.int64]) -> Columns:
         ),
     }
     for name in COLUMNS:
-        columns[name] = _join([getattr(each, name) for each in every])
-    for row, name in enumerate(SIGNS):
-        columns[name] = _join([each.signs[row] for each in every])
+        columns[name] = _join([each.column(name) for each in every])
     return columns
 
 
@@ -192,7 +193,7 @@ def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> 
     heads = read(first, "pending")
     if not isinstance(heads, list):
         raise RejectedState("models: pending is no list")
-    rows = _rows("pending", bodies, (*COLUMNS, *SIGNS), forecaster.transformers)
+    rows = _rows("pending", bodies, COLUMNS, forecaster.transformers)
     for head, part in zip(heads, _split(rows, len(heads)), strict=True):
         places = column(head, "places", np.int64).tolist()
         values = column(head, "values", length=len(places)).tolist()
@@ -200,14 +201,14 @@ def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> 
             raise RejectedState("models: pending features are not known")
         not_over, over = column(head, "persistence", length=2).tolist()
         waiting = Pending(
-            x=Features(tuple(places), tuple(values)),
+            x=Features(places, values),
+            champion=_model(head),
             made=whole(head, "made"),
             doubt=number(head, "doubt"),
             climatology=number(head, "climatology"),
             persistence=(not_over, over),
             key=forecaster.keys[part["of"]],
-            signs=np.stack([part[name] for name in SIGNS]),
-            **{name: part[name] for name in COLUMNS},
+            columns=np.stack([part[name] for name in COLUMNS]),
         )
         forecaster.pending.setdefault(whole(head, "target"), []).append(waiting)
 

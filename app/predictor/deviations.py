@@ -74,11 +74,10 @@ class Deviations:
         self.now[slots] = now
         return now
 
-    def foretell(self, signs: NDArray[np.float64]) -> Column:
-        """Return the deviation from habit that signs (2, n) foretell."""
+    def foretell(self, now: Column, then: Column) -> Column:
+        """Return the deviation from habit that those of now and of then foretell."""
         first, second = self._coefficients()
-        foretold: Column = first * signs[0] + second * signs[1]
-        return foretold
+        return first * now + second * then
 
     def learn(
         self,

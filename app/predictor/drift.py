@@ -12,6 +12,7 @@ ADWIN's own state is sealed in compiled code. What it was fed is not: a watch ke
 that, bounded, and a restored one is fed the same again.
 """
 
+import math
 from collections.abc import Iterable
 
 from river import drift
@@ -25,6 +26,7 @@ QUIET_DAYS = 8  # until each hour of the week was learnt, a miss is no surprise
 KEPT_MAX = 1_344  # a fortnight of quarters of an hour
 CONFIDENCE = 1e-5  # of a false alarm at one check
 CHECK_EVERY = 4
+RECENT = 12  # numbers whose mean tells whether it rose or fell
 DEVIATIONS = 4.0
 CELSIUS = 12.0
 
@@ -48,15 +50,19 @@ class Watch:
         """Take the next number; return whether their mean has risen."""
         if len(self.kept) >= KEPT_MAX:
             self._begin(self.kept[KEPT_MAX // 2 :])
-        before = self.detector.estimation
         value = round(min(max(value, 0.0), 1.0), 6)
-        self.kept.append(value)
+        kept = self.kept
+        kept.append(value)
         self.detector.update(value)
         if not self.detector.drift_detected:
             return False
-        rose = self.detector.estimation > before
+        rose = _mean(kept[-RECENT:]) > _mean(kept)
         self._begin([])
-        return bool(rose)
+        return rose
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 class Watches:

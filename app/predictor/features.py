@@ -7,7 +7,7 @@ what rises and falls within the hour.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +43,16 @@ NAMES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Features:
-    """Places and values of the features that are not zero."""
+    """Places and values of the features that are not zero; also as columns."""
 
-    places: tuple[int, ...]
-    values: tuple[float, ...]
+    __slots__ = ("places", "rows", "scale", "values")
+
+    def __init__(self, places: Sequence[int], values: Sequence[float]) -> None:
+        self.places = tuple(places)
+        self.values = tuple(values)
+        self.rows: NDArray[np.intp] = np.array(places, np.intp)
+        self.scale: NDArray[np.float64] = np.array(values)[:, None]
 
 
 def cell(start: int) -> int:
@@ -92,7 +96,7 @@ def shared(start: int, celsius: float | None, lags: tuple[float, ...]) -> Featur
         values.append(weight)
     places += range(LAGS_AT, SIZE)
     values += lags
-    return Features(tuple(places), tuple(values))
+    return Features(places, values)
 
 
 def prior(lead_seconds: int) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ is no longer seen may have changed. The noise is learnt beside it.
 """
 
 import math
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,26 +40,26 @@ class LevelRegression:
         self.noise = NOISE_FIRST
         self.learnt = 0
         self._diagonal_max = self.first.diagonal().copy()
+        self._scratch = np.empty_like(self.first)
 
     def predict_one(self, x: Features) -> tuple[float, float]:
         """Return the mean, and the variance that not knowing the weights adds."""
-        mean = _sum(x, self.weights[list(x.places)])
-        spread = self._spread(x)
-        return mean, max(0.0, _sum(x, spread[list(x.places)]))
+        return self._mean(x), self._doubt(x, self._spread(x))
 
     def learn_one(self, x: Features, level: float) -> float:
         """Learn a level, volts; return how many deviations it was from what was due."""
         diagonal = np.einsum("ii->i", self.covariance)  # a view
         diagonal += WANDER
         np.minimum(diagonal, self._diagonal_max, out=diagonal)
-        error = level - _sum(x, self.weights[list(x.places)])
+        error = level - self._mean(x)
         spread = self._spread(x)
-        doubt = max(0.0, _sum(x, spread[list(x.places)]))
+        doubt = self._doubt(x, spread)
         variance = doubt + self.noise
         bound = max(ERROR_VOLTS_MAX, 6.0 * math.sqrt(variance))
         self.weights += spread * (min(max(error, -bound), bound) / variance)
         narrowed = spread / math.sqrt(variance)
-        self.covariance -= narrowed[:, None] * narrowed
+        np.multiply(narrowed[:, None], narrowed, out=self._scratch)
+        self.covariance -= self._scratch
         # What of the error is expected to be noise, and not ignorance of the weights.
         share = self.noise / variance
         surprise = min(share * share * error * error, NOISE_STEP_MAX * self.noise)
@@ -73,15 +74,21 @@ class LevelRegression:
         self.covariance *= 1.0 - LOOSENED
         self.covariance += LOOSENED * self.first
 
+    def _mean(self, x: Features) -> float:
+        return _dot(x.values, self.weights[x.rows].tolist())
+
     def _spread(self, x: Features) -> NDArray[np.float64]:
         # Row by row in a fixed order, and not by a product of matrices, whose order
         # depends on the processor.
-        rows = self.covariance[list(x.places)]
-        spread: NDArray[np.float64] = np.add.reduce(
-            rows * np.array(x.values)[:, None], axis=0
-        )
+        rows = self.covariance[x.rows]
+        rows *= x.scale
+        spread: NDArray[np.float64] = np.add.reduce(rows, axis=0)
         return spread
 
+    @staticmethod
+    def _doubt(x: Features, spread: NDArray[np.float64]) -> float:
+        return max(0.0, _dot(x.values, spread[x.rows].tolist()))
 
-def _sum(x: Features, values: NDArray[np.float64]) -> float:
-    return math.fsum(map(float.__mul__, x.values, values.tolist()))
+
+def _dot(values: tuple[float, ...], others: list[float]) -> float:
+    return math.fsum(map(mul, values, others))

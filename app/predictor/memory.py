@@ -61,8 +61,10 @@ class Memory:
         self, start: int, slots: NDArray[np.int64], known: int
     ) -> NDArray[np.float64]:
         """Return the deviations at the foreseen time of day, last; 0 if unknown."""
-        every = np.zeros(known)
         then = self.deviations.get(start + self.lead - self.days_back)
+        if then is not None and then[0] is slots:
+            return then[1]
+        every = np.zeros(known)
         if then is not None:
             every[then[0]] = then[1]
         return every[slots]

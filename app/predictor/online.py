@@ -25,13 +25,12 @@ from app.predictor.drift import Watches
 from app.predictor.features import Features
 from app.predictor.level import LevelRegression
 from app.predictor.memory import Levels, Memory
-from app.predictor.pending import Pending, brief, matched
+from app.predictor.pending import COLUMNS, MODELS, SIGNS, Pending, matched
 from app.predictor.scores import Scores
 from app.predictor.tally import Scored
 
 __all__ = ["MODELS", "Forecaster", "Learnt", "Rules"]
 
-MODELS = ("regression", "direct")
 NEVER = -(2**40)
 
 
@@ -55,6 +54,14 @@ class Learnt:
     scored: int = 0
     drifts: tuple[str, ...] = ()
     champion: str | None = None
+
+    def and_then(self, other: "Learnt") -> "Learnt":
+        """Return what came of this and of the other."""
+        return Learnt(
+            scored=self.scored + other.scored,
+            drifts=self.drifts + other.drifts,
+            champion=other.champion or self.champion,
+        )
 
 
 class Forecaster:
@@ -106,26 +113,27 @@ class Forecaster:
         """Score what awaited the rows of a window, all fresh, and learn them."""
         if not len(window):
             return Learnt()
+        start, maximum = window.start, window.maximum
         slots = self._slots_of(window.key)
         if self.centre is None:
-            self.centre = float(round(_mean(window.maximum)))
-        level = self.deviations.level(slots, window.maximum)
-        now = brief(self.deviations.observe(slots, window.maximum, level))
+            self.centre = float(round(_mean(maximum)))
+        level = self.deviations.level(slots, maximum)
+        now = brief(self.deviations.observe(slots, maximum, level))
+        over = maximum > self.rules.threshold
+        while self.pending and (first := next(iter(self.pending))) < start:
+            del self.pending[first]
         learnt = Learnt()
-        for past in [target for target in self.pending if target < window.start]:
-            del self.pending[past]
-        for waiting in self.pending.get(window.start, ()):
+        for waiting in self.pending.get(start, ()):
             places, rows = matched(waiting.key, window.key)
             if len(rows):
-                labels = _Labels(
-                    window.start, slots[rows], window.maximum[rows], level - self.centre
-                )
-                missed = self._learn_labels(waiting, places, labels)
-                learnt = self._judge(waiting, places, labels, missed)
-        self.baselines.learn_hour(window.start, window.maximum > self.rules.threshold)
+                awaited = waiting.take(places)
+                labels = _Labels(start, slots[rows], maximum[rows], over[rows])
+                missed = self._learn_labels(awaited, labels, level - self.centre)
+                learnt = learnt.and_then(self._judge(awaited, labels, missed))
+        self.baselines.learn_hour(start, int(np.count_nonzero(over)), len(over))
         levels = Levels(level, _mean(window.mean), _mean(window.minimum))
-        self.memory.add(window.start, levels, slots, now)
-        self.last[slots] = window.start
+        self.memory.add(start, levels, slots, now)
+        self.last[slots] = start
         return learnt
 
     def predict(
@@ -133,13 +141,23 @@ class Forecaster:
     ) -> Predictions:
         """Foresee the maxima one horizon after a window that was learnt."""
         target = window.start + self.rules.lead
-        slots = self._slots_of(window.key)
         lags = self.memory.lags(window.start, self.centre or 0.0)
         x = features.shared(target, celsius, lags)
-        self.watches.foresee(target, celsius)
-        waiting = self._foresee(x, target, window, slots, made)
-        self.pending.setdefault(target, []).append(waiting)
-        self.scores.made += len(window)
+        mean, doubt = self.level.predict_one(x)
+        waiting = Pending(
+            x=x,
+            made=made,
+            champion=self.champion,
+            doubt=doubt,
+            climatology=self.baselines.climatology(target),
+            persistence=self.baselines.persistence(),
+            key=window.key,
+            columns=self._columns(x, window, mean, doubt),
+        )
+        if len(window):
+            self.watches.foresee(target, celsius)
+            self.pending.setdefault(target, []).append(waiting)
+            self.scores.made += len(window)
         return Predictions(
             target=target,
             made_from=window.start,
@@ -149,96 +167,71 @@ class Forecaster:
             alert=waiting.published >= self.rules.alert_probability,
         )
 
-    def _foresee(
-        self,
-        x: Features,
-        target: int,
-        window: ClosedWindow,
-        slots: NDArray[np.int64],
-        made: int,
-    ) -> Pending:
-        threshold, deviations = self.rules.threshold, self.deviations
-        mean, doubt = self.level.predict_one(x)
-        then = self.memory.deviation_then(window.start, slots, len(self.last))
-        signs = brief(np.stack([deviations.now[slots], then]))
-        foretold = (self.centre or 0.0) + mean + deviations.habit[slots]
-        foretold += deviations.foretell(signs)
-        margin = (foretold - threshold) / np.sqrt(doubt + deviations.noise[slots])
-        margin = brief(margin)
-        over, near = self.challenger.inputs(window.maximum, threshold)
-        near = brief(near)
-        models = {
-            "regression": brief(self.calibrator.predict_many(margin)),
-            "direct": brief(self.challenger.predict_many(x, over, near)),
-        }
-        return Pending(
-            x=x,
-            made=made,
-            doubt=doubt,
-            climatology=self.baselines.climatology(target),
-            persistence=self.baselines.persistence(),
-            key=window.key,
-            foretold=brief(foretold),
-            margin=margin,
-            signs=signs,
-            near=near,
-            over=over,
-            published=models[self.champion],
-            **models,
-        )
+    def _columns(
+        self, x: Features, window: ClosedWindow, mean: float, doubt: float
+    ) -> NDArray[np.float64]:
+        """Return the columns of `pending.COLUMNS`."""
+        slots, threshold = self._slots_of(window.key), self.rules.threshold
+        deviations = self.deviations
+        columns = np.empty((len(COLUMNS), len(slots)))
+        regression, direct, over, near, margin, foretold, now, then = columns
+        now[:] = deviations.now[slots]
+        then[:] = self.memory.deviation_then(window.start, slots, len(self.last))
+        foretold[:] = deviations.foretell(now, then)
+        foretold += deviations.habit[slots]
+        foretold += (self.centre or 0.0) + mean
+        margin[:] = foretold - threshold
+        margin /= np.sqrt(doubt + deviations.noise[slots])
+        over[:], near[:] = self.challenger.inputs(window.maximum, threshold)
+        columns[2:] = columns[2:].astype(np.float32)
+        regression[:] = self.calibrator.predict_many(margin)
+        direct[:] = self.challenger.predict_many(x, over, near)
+        columns[:2] = columns[:2].astype(np.float32)
+        return columns
 
-    def _learn_labels(
-        self, waiting: Pending, places: NDArray[np.intp], labels: "_Labels"
-    ) -> float:
-        over = labels.maximum > self.rules.threshold
-        missed = self.level.learn_one(waiting.x, labels.level)
-        self.deviations.learn(
-            labels.slots,
-            waiting.signs[:, places],
-            labels.maximum - waiting.foretold[places],
-            waiting.doubt,
-        )
-        for row in turn(len(places), labels.start // self.rules.size):
-            place, label = places[row], bool(over[row])
-            self.calibrator.learn_one(float(waiting.margin[place]), label)
+    def _learn_labels(self, waiting: Pending, labels: "_Labels", level: float) -> float:
+        """Learn labels; return by how many deviations the lane's level was missed."""
+        missed = self.level.learn_one(waiting.x, level)
+        error = labels.maximum - waiting.column("foretold")
+        signs = waiting.columns[SIGNS:]
+        self.deviations.learn(labels.slots, signs, error, waiting.doubt)
+        over = labels.over.tolist()
+        before = waiting.column("over").tolist()
+        margin, near = waiting.column("margin"), waiting.column("near")
+        for row in turn(len(over), labels.start // self.rules.size):
+            self.calibrator.learn_one(float(margin[row]), over[row])
             self.challenger.learn_one(
-                waiting.x, float(waiting.over[place]), float(waiting.near[place]), label
+                waiting.x, before[row], float(near[row]), over[row]
             )
-        self.baselines.learn_follows(waiting.over[places] > 0, over)
+        self.baselines.learn_follows([bool(each) for each in before], over)
         return missed
 
-    def _judge(
-        self,
-        waiting: Pending,
-        places: NDArray[np.intp],
-        labels: "_Labels",
-        missed: float,
-    ) -> Learnt:
-        label = labels.maximum > self.rules.threshold
-        probability = waiting.probabilities(places)
+    def _judge(self, waiting: Pending, labels: "_Labels", missed: float) -> Learnt:
+        """Score labels; look for drift, and for a better champion."""
+        published = waiting.published
         scored = Scored(
-            probability=probability,
-            label=label,
-            same=waiting.over[places] > 0,
-            alert=waiting.published[places] >= self.rules.alert_probability,
+            probability=waiting.probabilities(),
+            label=labels.over,
+            same=waiting.column("over") > 0,
+            alert=published >= self.rules.alert_probability,
             lead=float(labels.start - waiting.made),
         )
         new_day = self.scores.add(labels.start, scored)
-        published = probability[0]
-        wrong = _mean(np.where(label, 1.0 - published, published))
-        drifts = self.watches.judge(labels.start, wrong, missed)
+        loss = _mean(np.abs(labels.over - published))
+        drifts = self.watches.judge(labels.start, loss, missed)
         if drifts:
             self.level.loosen()
         champion = None
         if new_day and self.scores.prefers_other(self.champion):
             champion = next(name for name in MODELS if name != self.champion)
             self.champion = champion
-        return Learnt(scored=len(label), drifts=drifts, champion=champion)
+        return Learnt(scored=len(labels.over), drifts=drifts, champion=champion)
 
     def _slots_of(self, key: NDArray[np.int64]) -> NDArray[np.int64]:
+        if key is self._asked:
+            return self._slots
         if len(key) != len(self._asked) or not (key == self._asked).all():
             self._slots = self.index.slots(key)
-            self._asked = key
             unknown = len(self.index) - len(self.last)
             if unknown:
                 never = np.full(unknown, NEVER)
@@ -246,7 +239,13 @@ class Forecaster:
                 self.keys = np.concatenate([self.keys, never])
                 self.keys[self._slots] = key
                 self.deviations.grow(len(self.index), self.level.noise)
+        self._asked = key
         return self._slots
+
+
+def brief(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return numbers as single precision holds them."""
+    return column.astype(np.float32).astype(np.float64)
 
 
 def _mean(column: NDArray[np.float64]) -> float:
@@ -255,9 +254,9 @@ def _mean(column: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """What came of some predictions: volts by transformer, and the lane's level."""
+    """What came of some predictions, by transformer: volts, and whether over."""
 
     start: int
     slots: NDArray[np.int64]
     maximum: NDArray[np.float64]
-    level: float
+    over: NDArray[np.bool_]

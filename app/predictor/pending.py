@@ -7,56 +7,83 @@ from numpy.typing import NDArray
 
 from app.predictor.features import Features
 
-__all__ = ["Pending", "brief", "matched"]
+__all__ = ["COLUMNS", "MODELS", "Pending", "matched"]
 
 Column = NDArray[np.float64]
+
+MODELS = ("regression", "direct")
+COLUMNS = (*MODELS, "over", "near", "margin", "foretold", "sign_now", "sign_then")
+PLACES = {name: place for place, name in enumerate(COLUMNS)}
+SIGNS = PLACES["sign_now"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The predictions for one window start; columns of one length, sorted by key.
+    """The predictions for one window start, a column for each transformer, by key.
 
-    doubt is the variance (volts squared) that not knowing the lane's weights adds,
-    foretold the maximum (volts), margin its distance from the threshold in standard
-    deviations, signs (2, n) the deviations they used, near and over those of the
-    challenger, published, regression and direct probabilities. Columns hold single
-    precision, so that they are short as JSON and survive it to the bit.
+    columns (COLUMNS, n): the models' probabilities; what the challenger saw, over and
+    near; margin, the distance from the threshold in standard deviations, and foretold,
+    the maximum in volts; the two deviations that foretold used as signs. They hold
+    single precision, so that they are short as JSON and survive it to the bit.
+    champion names the model that was published, doubt is the variance (volts squared)
+    that not knowing the lane's weights adds, made the moment, epoch seconds.
     """
 
     x: Features
     made: int
+    champion: str
     doubt: float
     climatology: float
     persistence: tuple[float, float]
     key: NDArray[np.int64]
-    foretold: Column
-    margin: Column
-    signs: Column
-    near: Column
-    over: Column
-    published: Column
-    regression: Column
-    direct: Column
+    columns: Column
 
-    def probabilities(self, rows: NDArray[np.intp]) -> Column:
-        """Return all probabilities of some rows, in the order of `tally.ROWS`."""
+    def column(self, name: str) -> Column:
+        """Return one of the columns."""
+        column: Column = self.columns[PLACES[name]]
+        return column
+
+    @property
+    def published(self) -> Column:
+        """The probabilities that were published."""
+        return self.column(self.champion)
+
+    @property
+    def foretold(self) -> Column:
+        """The maxima that the regression foretold, volts."""
+        return self.column("foretold")
+
+    def take(self, places: NDArray[np.intp]) -> "Pending":
+        """Return some of the predictions."""
+        if len(places) == len(self.key):
+            return self
+        return Pending(
+            x=self.x,
+            made=self.made,
+            champion=self.champion,
+            doubt=self.doubt,
+            climatology=self.climatology,
+            persistence=self.persistence,
+            key=self.key[places],
+            columns=self.columns[:, places],
+        )
+
+    def probabilities(self) -> Column:
+        """Return all probabilities, in the order of `tally.ROWS`."""
+        probabilities = np.empty((5, len(self.key)))
+        probabilities[0] = self.published
+        probabilities[1:3] = self.columns[:2]
         not_over, over = self.persistence
-        persistence = np.where(self.over[rows] > 0, over, not_over)
-        climatology = np.full(len(rows), self.climatology)
-        models = self.published[rows], self.regression[rows], self.direct[rows]
-        return np.stack([*models, persistence, climatology])
-
-
-def brief(column: Column) -> Column:
-    """Return numbers as single precision would hold them."""
-    return column.astype(np.float32).astype(np.float64)
+        probabilities[3] = not_over + (over - not_over) * self.column("over")
+        probabilities[4] = self.climatology
+        return probabilities
 
 
 def matched(
     waiting: NDArray[np.int64], key: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return where two sorted columns of keys meet: places in each."""
-    if len(waiting) == len(key) and (waiting == key).all():
+    if waiting is key or (len(waiting) == len(key) and (waiting == key).all()):
         everywhere = np.arange(len(key))
         return everywhere, everywhere
     _, first, second = np.intersect1d(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.errors import RejectedState
 from app.predictor import features
-from app.predictor.baselines import Baselines
+from app.predictor.baselines import WEEK_HOURS, Baselines
 from app.predictor.deviations import COLUMNS, Deviations
 from app.predictor.drift import KEPT_MAX, NAMES, Watch, Watches
 from app.predictor.level import LevelRegression
@@ -135,21 +135,26 @@ def read_deviations(state: State, deviations: Deviations, count: int) -> None:
     deviations.products = column(state, "products", length=9).reshape(3, 3)
 
 
+COUNTS = {
+    "hours_over": WEEK_HOURS,
+    "hours_all": WEEK_HOURS,
+    "follows_over": 2,
+    "follows_all": 2,
+}
+
+
 def baselines_state(baselines: Baselines) -> dict[str, Any]:
     """Return the counts of the baselines."""
-    return {
-        "hours": baselines.hours.ravel(),
-        "follows": baselines.follows.ravel(),
-    }
+    return {name: getattr(baselines, name) for name in COUNTS}
 
 
 def read_baselines(state: State, baselines: Baselines) -> None:
     """Restore the counts of the baselines."""
-    for name in ("hours", "follows"):
-        counts = getattr(baselines, name)
-        counts[:] = column(state, name, length=counts.size).reshape(counts.shape)
+    for name, length in COUNTS.items():
+        counts = column(state, name, np.int64, length)
         if (counts < 0).any():
             raise RejectedState(f"models: {name} counts below zero")
+        setattr(baselines, name, counts.tolist())
 
 
 def scores_state(scores: Scores) -> dict[str, Any]:

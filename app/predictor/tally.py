@@ -3,6 +3,7 @@
 One vector of numbers, so that adding tallies is adding vectors, and a state is a list.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +44,11 @@ FIRST = {
     for name in ("confusion", "bin_count", "bin_probability", "bin_positive", "ranks")
 }
 """Where each row's counts begin in the vector, a column."""
+LOSS, BRIER, CONFUSION, BIN_COUNT, BIN_PROBABILITY, BIN_POSITIVE, RANK, *REST = (
+    place.start for place in PLACES.values()
+)
+ALERTS, SAME, LEAD = REST
+FEW = 4
 RANKS_PER_LOGIT = RANKS / 2 / LOGIT_MAX
 
 
@@ -78,6 +84,9 @@ class Tally:
 
     def add(self, scored: Scored) -> None:
         """Count labels that have come."""
+        if len(scored.label) <= FEW:
+            self._add_few(scored)
+            return
         p = np.minimum(np.maximum(scored.probability, CLIP), 1.0 - CLIP)
         label = scored.label
         of_label = np.where(label, p, 1.0 - p)
@@ -106,3 +115,34 @@ class Tally:
         same = int(np.count_nonzero(label == scored.same))
         vector[PLACES["same"]] += same
         vector[PLACES["lead"]] += scored.lead * true_alerts
+
+    def _add_few(self, scored: Scored) -> None:
+        """Do the same without NumPy's cost of a call, which few labels do not repay."""
+        vector = self.vector
+        probabilities = scored.probability.T.tolist()
+        facts = zip(
+            probabilities,
+            scored.label.tolist(),
+            scored.same.tolist(),
+            scored.alert.tolist(),
+            strict=True,
+        )
+        for column, label, same, alert in facts:
+            for row, said in enumerate(column):
+                p = min(max(said, CLIP), 1.0 - CLIP)
+                of_label = p if label else 1.0 - p
+                rank = int(math.log(p / (1.0 - p)) * RANKS_PER_LOGIT + RANKS / 2)
+                place = int(p * BINS)
+                vector[LOSS + row] -= math.log(of_label)
+                vector[BRIER + row] += (1.0 - of_label) ** 2
+                vector[CONFUSION + 4 * row + 2 * label + (p > 0.5)] += 1
+                vector[BIN_COUNT + BINS * row + place] += 1
+                vector[BIN_PROBABILITY + BINS * row + place] += p
+                if label:
+                    vector[BIN_POSITIVE + BINS * row + place] += 1
+                rank = min(max(rank, 0), RANKS - 1)
+                vector[RANK + RANKS * (2 * row + label) + rank] += 1
+            vector[ALERTS + 2 * label + alert] += 1
+            vector[SAME] += label == same
+            if label and alert:
+                vector[LEAD] += scored.lead
