@@ -14,6 +14,8 @@ __all__ = [
     "Worker",
 ]
 
+TOKEN_LENGTH_MIN = 16
+
 
 class Section(BaseModel):
     """A frozen group of settings that refuses names it does not know."""
@@ -226,6 +228,25 @@ class Worker(Section):
     stalled_seconds: float = Field(
         120.0, ge=5, description="Lag without progress for this long makes /live fail."
     )
+    read_token: SecretStr = Field(
+        SecretStr(""),
+        description="Token to see the web view; empty: whoever reaches it sees it.",
+    )
+    operator_token: SecretStr = Field(
+        SecretStr(""),
+        description="Token to change things; empty: nobody can. It also shows all.",
+    )
+
+    @model_validator(mode="after")
+    def cannot_be_guessed(self) -> Self:
+        """Refuse tokens that somebody could try out, and one that means two things."""
+        tokens = [self.read_token.get_secret_value()]
+        tokens.append(self.operator_token.get_secret_value())
+        if any(0 < len(token) < TOKEN_LENGTH_MIN for token in tokens):
+            raise ValueError(f"a token has at least {TOKEN_LENGTH_MIN} characters")
+        if tokens[0] and tokens[0] == tokens[1]:
+            raise ValueError("read_token and operator_token are the same")
+        return self
 
 
 class Forecast(Section):

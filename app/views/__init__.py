@@ -8,6 +8,7 @@ presentation.py  rows as JSON and CSV, with units in the names
 ranking.py       the transformers that stand out most
 overview.py      this worker's figures, and all workers' merged
 peers.py         asks the workers that have the other lanes
+access.py        who may see and change: tokens, sessions, roles
 streams.py       any JSON page as server-sent events
 sampling.py      rates, lag and progress, once a second
 backfill.py      windows that closed before this worker had the lane, from Kafka

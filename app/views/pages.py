@@ -6,6 +6,7 @@ import jinja2
 from aiohttp import web
 
 from app.domain.readings import lane_of
+from app.views.access import Access
 from app.views.worker import Worker
 
 __all__ = ["Pages"]
@@ -14,8 +15,9 @@ __all__ = ["Pages"]
 class Pages:
     """Handlers of the pages for people."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, access: Access) -> None:
         self._worker = worker
+        self._access = access
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("app.views"),
             autoescape=True,
@@ -33,6 +35,9 @@ class Pages:
             web.get("/top", self.top),
             web.get("/predictions", self.predictions),
             web.get("/pipeline", self.pipeline),
+            web.get("/login", self.login),
+            web.post("/login", self.sign_in),
+            web.post("/logout", self.sign_out),
             web.get(
                 r"/transformers/{line:\d{1,10}}/{transformer:\d{1,10}}",
                 self.transformer,
@@ -74,6 +79,31 @@ class Pages:
             lane=lane_of(line, transformer, self._worker.settings.kafka.lanes),
         )
 
+    async def login(self, request: web.Request) -> web.Response:
+        """Ask for a token."""
+        return self.render(
+            "login.html", page="", next=request.query.get("next", "/"), refused=""
+        )
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        """Take a token from the form, and let its owner in."""
+        form = await request.post()
+        token, goal = str(form.get("token", "")), str(form.get("next", ""))
+        try:
+            return await self._access.sign_in(token, goal, secure=request.secure)
+        except (web.HTTPForbidden, web.HTTPTooManyRequests) as error:
+            return self.render(
+                "login.html",
+                status=error.status,
+                page="",
+                next=goal,
+                refused=error.text,
+            )
+
+    async def sign_out(self, _: web.Request) -> web.Response:
+        """End a session."""
+        return self._access.sign_out()
+
     def error(self, status: int, title: str, detail: str) -> web.Response:
         """Show what went wrong."""
         return self.render(
@@ -89,6 +119,7 @@ class Pages:
             namespace=settings.namespace,
             worker_url=self._worker.url(),
             windows=settings.windows,
+            has_sessions=self._access.is_asked_for,
             **context,
         )
         return web.Response(text=html, status=status, content_type="text/html")

@@ -58,10 +58,11 @@ class Gathered(Generic[Answer]):
 
 
 class Peers:
-    """Asks the other workers, all at once."""
+    """Asks the other workers, all at once; headers say who asks."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, headers: Mapping[str, str]) -> None:
         self._worker = worker
+        self._headers = headers
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -70,7 +71,7 @@ class Peers:
         connector = aiohttp.TCPConnector(limit=ASKED_AT_ONCE_MAX)
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout
+            connector=connector, timeout=timeout, headers=self._headers
         ) as session:
             self._session = session
             yield

@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from app.views.access import Access
 from app.views.api import Overview, Windows
 from app.views.backfill import Backfill
 from app.views.background import repeating
@@ -52,9 +53,10 @@ def mount(
     connections are open while the site is served.
     """
     sampler = Sampler(worker)
-    peers = Peers(worker)
+    access = Access(worker.settings.worker)
+    peers = Peers(worker, access.for_peers)
     backfill = Backfill(worker)
-    pages = Pages(worker)
+    pages = Pages(worker, access)
 
     async def beside(_: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -66,7 +68,9 @@ def mount(
 
     application.cleanup_ctx.append(beside)
     streams = Streams()
-    application.middlewares.extend([_errors(pages), streams.middleware])
+    application.middlewares.extend(
+        [_errors(pages), access.middleware, streams.middleware]
+    )
     application.on_shutdown.append(streams.close)
     application.on_response_prepare.append(_add_headers)
     application.router.add_routes(
@@ -106,7 +110,10 @@ def _errors(pages: Pages) -> Middleware:
             if error.status < 400:
                 raise
             detail = error.text or error.reason
-            return _answer(request, pages, error.status, error.reason, detail)
+            answer = _answer(request, pages, error.status, error.reason, detail)
+            if "WWW-Authenticate" in error.headers:
+                answer.headers["WWW-Authenticate"] = error.headers["WWW-Authenticate"]
+            return answer
         except Exception:
             logger.exception("%s %s failed.", request.method, request.path)
             detail = (

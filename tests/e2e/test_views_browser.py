@@ -332,3 +332,25 @@ async def test_the_table_can_be_used_by_keyboard(viewer, site):
     await page.locator("#viewport").focus()
     await page.keyboard.press("End")
     await expect(page.locator("[aria-rowindex='1261']")).to_be_visible()
+
+
+async def test_a_person_signs_in_and_out(viewer):
+    known = "a-token-to-read-with"
+    fake = FakeWorker(environ={"SMARTMETER_WORKER__READ_TOKEN": known})
+    fake.fill(transformers=21, starts=4)
+    server = await serve(fake)
+    page = await viewer.open(f"{fake.url}/transformers?state=open")
+    await expect(page).to_have_title("Sign in · smartmeter")
+    await page.get_by_label("Token").fill("not-the-token-at-all")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.locator("#refused")).to_contain_text("not known here")
+    await shoot(page, "sign-in")
+    await page.get_by_label("Token").fill(known)
+    await page.get_by_role("button", name="Sign in").click()
+    await shown(page)
+    assert page.url.endswith("/transformers?state=open")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page).to_have_title("Sign in · smartmeter")
+    await page.goto(f"{fake.url}/top")
+    await expect(page).to_have_title("Sign in · smartmeter")
+    await server.close()

@@ -54,6 +54,7 @@ function tellFailure(reason) {
 async function reasonFor(path) {
   try {
     const response = await fetch(path, { signal: AbortSignal.timeout(SILENCE_MILLISECONDS) });
+    if (response.status === 401) location.reload(); // the session is over: sign in
     const answer = await response.json();
     return answer.error ?? "the stream was refused";
   } catch (error) {
