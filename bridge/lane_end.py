@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from app import connections
 from app.domain.windows import NO_TIME
-from app.errors import SmartMeterError
+from app.errors import KafkaUnavailable, SmartMeterError
 from app.settings import Settings
 from app.topology import Topology
 from app.wire.frames import VERSION
@@ -27,6 +27,7 @@ __all__ = [
 
 RECORDS_READ_AT_ONCE = 32
 FETCH_BYTES_MAX = 4 << 20
+FETCH_MILLISECONDS_MAX = 20  # what is asked for is there; waiting holds up the next
 
 logger = logging.getLogger(__name__)
 
@@ -53,13 +54,10 @@ async def end_before(settings: Settings, place: TopicPartition, offset: int) -> 
     Records that are no frames at all, written by who knows whom, are passed over.
 
     Raises:
-        KafkaError, TimeoutError: The broker does not answer.
+        KafkaError, KafkaUnavailable: The broker does not answer.
         LaneUnreadable: A newer build wrote that frame.
     """
-    async with (
-        asyncio.timeout(settings.kafka.request_timeout_seconds),
-        _reader(settings, [place]) as consumer,
-    ):
+    async with _reader(settings, [place]) as consumer:
         return await _end_before(consumer, place, offset)
 
 
@@ -67,17 +65,12 @@ async def carried_so_far(topology: Topology) -> int:
     """Return the last stream sequence that any lane has in Kafka.
 
     Raises:
-        KafkaError, TimeoutError: The broker does not answer, or has no such topic.
+        KafkaError, KafkaUnavailable: The broker does not answer, or has no such topic.
         LaneUnreadable: A newer build wrote the end of a lane.
     """
-    settings = topology.settings
-    places = [
-        TopicPartition(topology.readings.name, lane) for lane in range(topology.lanes)
-    ]
-    async with (
-        asyncio.timeout(settings.kafka.request_timeout_seconds),
-        _reader(settings, places) as consumer,
-    ):
+    name = topology.readings.name
+    places = [TopicPartition(name, lane) for lane in range(topology.lanes)]
+    async with _reader(topology.settings, places) as consumer:
         offsets = await consumer.end_offsets(places)
         ends = [await _end_before(consumer, place, offsets[place]) for place in places]
     return max(end.sequence for end in ends)
@@ -130,11 +123,17 @@ async def _reader(
         **connections.kafka_options(settings),
         enable_auto_commit=False,
         max_partition_fetch_bytes=FETCH_BYTES_MAX,
+        fetch_max_wait_ms=FETCH_MILLISECONDS_MAX,
     )
     try:
-        await consumer.start()
-        consumer.assign(places)
-        yield consumer
+        async with asyncio.timeout(settings.kafka.request_timeout_seconds):
+            await consumer.start()
+            consumer.assign(places)
+            yield consumer
+    except TimeoutError:
+        raise KafkaUnavailable(
+            f"{places[0].topic}: Kafka does not say in time where lanes end"
+        ) from None
     finally:
         await consumer.stop()
 

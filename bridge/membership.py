@@ -128,6 +128,7 @@ class Membership:
         self._reached = reached
         self._heard = heard
         self._joined = False
+        self._mine: set[int] = set()
         self._renewed_at = float("-inf")
         self.poke = asyncio.Event()
 
@@ -218,10 +219,12 @@ class Membership:
         return changed, leaving
 
     async def _follow(self, roster: Roster, leaving: set[int], lanes: Lanes) -> None:
-        for name, member in roster.members.items():
-            if name != self._name:
-                self._heard(member.reached)
         mine = roster.owned_by(self._name)
+        if mine != self._mine:
+            self._mine = mine
+            logger.info("Lanes of this bridge: %s.", sorted(mine) or "none")
+        for member in roster.members.values():
+            self._heard({k: v for k, v in member.reached.items() if k not in mine})
         await lanes.drop(lanes.carried - mine)
         for lane in sorted(mine - lanes.carried - lanes.left):
             lanes.take(lane)

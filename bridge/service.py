@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -34,8 +36,9 @@ from bridge.weather import WeatherToKafka
 
 __all__ = ["Bridge", "run"]
 
-DRAIN_SECONDS_MAX = 6.0
-CLOSE_SECONDS_MAX = 2.0
+DRAIN_SECONDS_MAX = 5.0
+CLOSE_SECONDS_MAX = 1.5
+END_SECONDS_MAX = 9.5
 LOOK_SECONDS = 0.2
 PING_SECONDS = 2
 PENDING_BYTES_MAX = 64 << 20
@@ -51,6 +54,8 @@ def run(settings: Settings, may: frozenset[int] | None = None) -> None:
         FatalError: It cannot go on; says why.
     """
     logs.configure(settings.log_level)
+    # Its errors are one line a try; what keeps a part from its work, we say once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     uvloop.run(_serve(settings, may))
 
 
@@ -58,9 +63,21 @@ async def _serve(settings: Settings, may: frozenset[int] | None) -> None:
     """Run the bridge until SIGTERM or SIGINT, then carry to its end what was taken."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        loop.call_later(END_SECONDS_MAX, _end_at_once)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     await Bridge(settings, may).run(stopping)
+
+
+def _end_at_once() -> None:
+    """End as SIGKILL would, which loses nothing: some client does not let us go."""
+    logger.warning("Not ended in %.0f s: ending at once.", END_SECONDS_MAX)
+    sys.stdout.flush()
+    os._exit(1)
 
 
 class Bridge:
@@ -206,7 +223,7 @@ class _Session:
             for task in (*tasks, *ends):
                 task.cancel()
             await self._lanes.drop(self._lanes.carried)
-            await asyncio.gather(*tasks, *ends, return_exceptions=True)
+            await asyncio.wait([*tasks, *ends], timeout=CLOSE_SECONDS_MAX)
         for ended in (*tasks, *ends):
             if ended.done() and not ended.cancelled() and (error := ended.exception()):
                 raise error

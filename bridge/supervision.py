@@ -72,7 +72,7 @@ async def keep(
             seconds = min(BACK_OFF_SECONDS_MAX, BACK_OFF_SECONDS_MIN * 2**attempt)
             seconds *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
             attempt = min(attempt + 1, 16)
-            trouble.text = f"{name}: {causes[0] or type(causes[0]).__name__}"
+            trouble.text = f"{name}: {str(causes[0]) or type(causes[0]).__name__}"
             logger.warning("%s; again in %.1f s.", trouble, seconds)
             await paused(stopping, seconds)
             trouble.text = ""

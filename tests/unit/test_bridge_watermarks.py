@@ -36,3 +36,26 @@ def test_after_all_have_fallen_silent_the_idle_reach_the_last_who_read():
     watermarks.advance(0, 2_700, now=9.0)
     assert 2_700 == watermarks.follow(2, now=100.0)
     assert 2_700 == watermarks.follow(1, now=100.0)
+
+
+def test_idle_lane_follows_lanes_of_other_bridges_too():
+    watermarks = Watermarks(idle_seconds=1.0)
+    watermarks.advance(0, 2_700, now=10.0)
+    watermarks.hear({5: (1_800, 0.1)}, now=9.0)  # said a second ago
+    watermarks.follow(2, now=0.0)
+    assert 1_800 == watermarks.follow(2, now=10.0)
+
+
+def test_lane_of_another_bridge_that_fell_silent_holds_nobody_back():
+    watermarks = Watermarks(idle_seconds=1.0)
+    watermarks.hear({5: (1_800, 9.0)}, now=9.0)
+    watermarks.advance(0, 2_700, now=10.0)
+    watermarks.follow(2, now=0.0)
+    assert 2_700 == watermarks.follow(2, now=10.0)
+
+
+def test_what_is_said_of_lanes_is_how_far_and_since_when():
+    watermarks = Watermarks(idle_seconds=1.0)
+    watermarks.advance(0, 2_700, now=10.0)
+    watermarks.restore(1, 900)
+    assert {0: (2_700, 2.5)} == watermarks.said([0, 1], now=12.5)
