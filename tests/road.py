@@ -33,6 +33,7 @@ class Road:
             for name, value in os.environ.items()
             if not name.startswith(settings.PREFIX)
         }
+        self.environ_given = environ
         self.environ = {**inherited, **environ}
         self.settings = settings.load(environ)
         self.topology = Topology(self.settings)
@@ -127,9 +128,10 @@ class Road:
 
     def records(self, topic: str) -> list[tuple[int, int, dict]]:
         """Return a topic's records as (partition, offset, fields), by partition."""
-        return asyncio.run(self._records(topic))
+        return asyncio.run(self.records_async(topic))
 
-    async def _records(self, topic: str):
+    async def records_async(self, topic: str):
+        """Return the same, in a running loop."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka.servers, enable_auto_commit=False
         )
