@@ -14,6 +14,7 @@ sampling.py      rates, lag and progress, once a second
 backfill.py      windows that closed before this worker had the lane, from Kafka
 outlook.py       what is foreseen, and how right it was
 pages.py         HTML;  api.py, top.py, predictions.py, pipeline.py    JSON
+openapi.py       the API described, by schemas.py
 health.py        for supervisors and Prometheus
 answers.py       what all JSON pages share
 templates/, static/            what a browser gets; nothing of it comes from elsewhere

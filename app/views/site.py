@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from app.views import openapi
 from app.views.access import Access
 from app.views.api import Overview, Windows
 from app.views.backfill import Backfill
@@ -81,6 +82,7 @@ def mount(
             *Top(worker, peers).routes,
             *Predictions(worker, peers).routes,
             *Pipeline(worker).routes,
+            *openapi.routes,
             *Health(worker, sampler).routes,
             web.static("/static", _static()),
         ]

@@ -1,0 +1,138 @@
+"""The API, described for programs: OpenAPI 3.1 at /api/v1/openapi.json."""
+
+from importlib.metadata import version
+from typing import Any
+
+from aiohttp import web
+
+from app.views import schemas
+from app.views.answers import json_response
+from app.views.api import FORMATS, LIMIT_DEFAULT, LIMIT_MAX, STATES
+from app.views.ranking import RANKINGS
+from app.views.schemas import INTEGER, KEY, Schema
+from app.views.selection import SORT_COLUMNS
+
+__all__ = ["document", "routes"]
+
+STREAM = (
+    "With `Accept: text/event-stream` a page is a stream: `answer` events hold it"
+    " whenever it has changed, `same` says that it has not, `trouble` why it cannot be"
+    " answered now."
+)
+PAIR = [
+    {"name": name, "in": "path", "required": True, "schema": INTEGER} for name in KEY
+]
+ONE = "/api/v1/transformers/{line}/{transformer}"
+
+
+def _query(name: str, schema: Schema, text: str) -> Schema:
+    return {"name": name, "in": "query", "schema": schema, "description": text}
+
+
+def _whole(low: int, high: int, usual: int) -> Schema:
+    return {"type": "integer", "minimum": low, "maximum": high, "default": usual}
+
+
+def _page(
+    summary: str, schema: Schema, parameters: list[Schema], **codes: str
+) -> dict[str, Any]:
+    """Return what a path answers; codes are others that carry the same fields."""
+    content = {"application/json": {"schema": schema}}
+    texts = {"c200": "The answer.", **codes}
+    responses: dict[str, Any] = {
+        code.removeprefix("c"): {"description": text, "content": content}
+        for code, text in texts.items()
+    }
+    for code in ("400", "401"):
+        responses[code] = {"$ref": f"#/components/responses/{code}"}
+    return {
+        "get": {"summary": summary, "parameters": parameters, "responses": responses}
+    }
+
+
+def document() -> dict[str, Any]:
+    """Return the description of every JSON page."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "smart-meter, the view of a live worker",
+            "version": version("smartmeter-streams"),
+            "description": f"Any worker answers for the whole cluster. {STREAM}",
+        },
+        "security": [{"token": []}, {}],
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "responses": {
+                code: {
+                    "description": text,
+                    "content": {"application/json": {"schema": schemas.ERROR}},
+                }
+                for code, text in (
+                    ("400", "A parameter is not understood; `error` names it."),
+                    ("401", "A token is needed."),
+                )
+            },
+        },
+        "paths": _paths(),
+    }
+
+
+def _paths() -> dict[str, Any]:
+    keys = [
+        _query("line", INTEGER, "Only this line."),
+        _query("transformer", INTEGER, "Only transformers of this number."),
+    ]
+    sorts = [f"{sign}{name}" for name in SORT_COLUMNS for sign in ("", "-")]
+    away = "Its worker does not answer now; `missing` names the lane."
+    return {
+        "/api/v1/overview": _page(
+            "Totals, lanes and workers of the cluster", schemas.OVERVIEW, []
+        ),
+        "/api/v1/windows": _page(
+            "Open and recently closed windows",
+            schemas.WINDOWS,
+            [
+                _query("state", {"enum": [*STATES]}, "Open or closed ones only."),
+                *keys,
+                _query("sort", {"enum": sorts}, "A column; - for the largest first."),
+                _query("limit", _whole(1, LIMIT_MAX, LIMIT_DEFAULT), "Most windows."),
+                _query("format", {"enum": [*FORMATS]}, "Rows, columns, or CSV."),
+            ],
+        ),
+        ONE: _page(
+            "One transformer's windows, newest first",
+            schemas.TRANSFORMER,
+            PAIR,
+            c404="Nothing is known of it.",
+            c503=away,
+        ),
+        f"{ONE}/predictions": _page(
+            "What is foreseen for one transformer", schemas.PREDICTIONS_OF_ONE, PAIR
+        ),
+        "/api/v1/top": _page(
+            "The transformers that stand out most",
+            schemas.TOP,
+            [
+                _query("by", {"enum": [*RANKINGS]}, "In what they stand out."),
+                _query("windows", _whole(1, 96, 8), "Over how many last windows."),
+                _query("limit", _whole(1, 1_000, 20), "Most transformers."),
+            ],
+        ),
+        "/api/v1/predictions": _page(
+            "The likeliest to pass the threshold, and scores beside baselines",
+            schemas.PREDICTIONS,
+            [_query("limit", _whole(1, 1_000, 50), "Most transformers.")],
+        ),
+        "/api/v1/pipeline": _page(
+            "Topics with their rate and age, readers with their lag",
+            schemas.PIPELINE,
+            [],
+        ),
+    }
+
+
+async def _answer(_: web.Request) -> web.Response:
+    return await json_response(document())
+
+
+routes = [web.get("/api/v1/openapi.json", _answer)]
