@@ -65,7 +65,7 @@ def look_ahead(
     key = np.concatenate([each.key for _, each in pending])
     start = np.concatenate([np.full(len(each.key), t) for t, each in pending])
     probability = np.concatenate([each.published for _, each in pending])
-    volts = np.concatenate([each.foretold for _, each in pending])
+    volts = np.concatenate([each.column("foretold") for _, each in pending])
     # Within a transformer the likeliest window comes last, the earliest of equals.
     order = np.lexsort((-start, volts, probability, key))
     first = np.flatnonzero(np.diff(key[order], prepend=-1))
@@ -112,7 +112,7 @@ def one_transformer(
                     "window_start_epoch_seconds": target,
                     "made_epoch_seconds": each.made,
                     "probability": probability,
-                    "foretold_maximum_volts": float(each.foretold[place]),
+                    "foretold_maximum_volts": float(each.column("foretold")[place]),
                     "alert": probability >= alert_probability,
                 }
             )

@@ -35,7 +35,11 @@ def plainly(fake):
                 for row, key in enumerate(pending.key.tolist()):
                     pair = key >> 32, key & 0xFFFFFFFF
                     found.setdefault(pair, []).append(
-                        (pending.published[row], pending.foretold[row], target)
+                        (
+                            pending.published[row],
+                            pending.column("foretold")[row],
+                            target,
+                        )
                     )
     return found
 
