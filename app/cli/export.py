@@ -47,7 +47,7 @@ def command(
       smartmeter export windows -o november.parquet --from 2026-11-01 --to 2026-11-30
     """
     from app.exports.files import whole_file
-    from app.exports.formats import EXCEL_ROWS_MAX, Format, TooManyRows, writer
+    from app.exports.formats import Format, require, writer
     from app.exports.sources import Export
     from app.sinks.rows import length
 
@@ -56,12 +56,7 @@ def command(
         kind = suffix if suffix in list(Format) else Format.CSV
     path = output or Path(f"{what}.{kind}")
     with Export(settings.load(), what, selection) as export:
-        if kind == Format.XLSX and (count := export.count()) > EXCEL_ROWS_MAX:
-            raise TooManyRows(
-                f"{count:,} rows do not fit a sheet of Excel, which holds "
-                f"{EXCEL_ROWS_MAX:,}: choose fewer days, one line or transformer, or "
-                "csv or parquet"
-            )
+        require(Format(kind), export.count)
         count = 0
         with whole_file(path) as file, progress_bar(str(path)) as progress:
             writing = writer(Format(kind), export.table, file)

@@ -6,7 +6,7 @@ import io
 import tempfile
 from collections.abc import Callable
 from enum import StrEnum
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from app.sinks.base import Rows
 from app.sinks.rows import concatenate, length
 from app.sinks.tables import Kind, Table
 
-__all__ = ["EXCEL_ROWS_MAX", "Format", "TooManyRows", "Writer", "writer"]
+__all__ = ["EXCEL_ROWS_MAX", "Format", "TooManyRows", "Writer", "require", "writer"]
 
 EXCEL_ROWS_MAX = 1_048_575  # beside the header
 PARQUET_GROUP_ROWS = 100_000
@@ -48,10 +48,36 @@ class Format(StrEnum):
         }[self]
 
 
+PACKAGES = {
+    Format.PARQUET: ("pyarrow", "pyarrow.parquet"),
+    Format.XLSX: ("xlsxwriter",),
+}
+
+
 class TooManyRows(SmartMeterError):
     """More rows than the format can hold."""
 
     exit_code = 2
+
+
+def require(kind: Format, count: Callable[[], int]) -> None:
+    """Make sure, before anything is written, that a format can take the rows.
+
+    Raises:
+        TooManyRows: There are more than it holds.
+        SmartMeterError: The package that it needs is not installed.
+    """
+    for package in PACKAGES.get(kind, ()):
+        _package(package, kind)
+    if kind is Format.XLSX and (rows := count()) > EXCEL_ROWS_MAX:
+        raise TooManyRows(_too_many(f"{rows:,}"))
+
+
+def _too_many(rows: str) -> str:
+    return (
+        f"{rows} rows do not fit a sheet of Excel, which holds {EXCEL_ROWS_MAX:,}: "
+        "choose fewer days, one line or transformer, or csv or parquet"
+    )
 
 
 class Writer(Protocol):
@@ -64,13 +90,13 @@ class Writer(Protocol):
         """Write what ends the file; it is not closed."""
 
 
-def writer(kind: Format, table: Table, file: IO[bytes]) -> Writer:
-    """Return the writer of a format.
+def writer(kind: Format, table: Table, file: Any) -> Writer:
+    """Return the writer of a format to a binary file, which need not be seekable.
 
     Raises:
         SmartMeterError: The package that it needs is not installed.
     """
-    makers: dict[Format, Callable[[Table, IO[bytes]], Writer]] = {
+    makers: dict[Format, Callable[[Table, Any], Writer]] = {
         Format.CSV: _Csv,
         Format.PARQUET: _Parquet,
         Format.XLSX: _Workbook,
@@ -81,7 +107,7 @@ def writer(kind: Format, table: Table, file: IO[bytes]) -> Writer:
 class _Csv:
     """A header, then a line per row; an absent value is empty."""
 
-    def __init__(self, table: Table, file: IO[bytes]) -> None:
+    def __init__(self, table: Table, file: Any) -> None:
         self._names = list(table.columns)
         self._file = file
         self._line([self._names])
@@ -118,7 +144,7 @@ def _shortest(column: NDArray[Any]) -> NDArray[Any]:
 class _Parquet:
     """Typed columns; an absent value is null."""
 
-    def __init__(self, table: Table, file: IO[bytes]) -> None:
+    def __init__(self, table: Table, file: Any) -> None:
         self._arrow = _package("pyarrow", "parquet")
         parquet = _package("pyarrow.parquet", "parquet")
         self._schema = self._arrow.schema(
@@ -156,7 +182,7 @@ class _Parquet:
 class _Workbook:
     """One sheet with types, a header that stays in view, and filters."""
 
-    def __init__(self, table: Table, file: IO[bytes]) -> None:
+    def __init__(self, table: Table, file: Any) -> None:
         xlsxwriter = _package("xlsxwriter", "xlsx")
         # Rows go to a temporary file as they come, so that memory stays small.
         self._folder = tempfile.TemporaryDirectory()
@@ -173,10 +199,7 @@ class _Workbook:
 
     def write(self, rows: Rows) -> None:
         if self._rows + length(rows) > EXCEL_ROWS_MAX:
-            raise TooManyRows(
-                f"more than {EXCEL_ROWS_MAX:,} rows do not fit a sheet of Excel: "
-                "choose fewer days, one line or transformer, or csv or parquet"
-            )
+            raise TooManyRows(_too_many(f"more than {EXCEL_ROWS_MAX:,}"))
         columns = [_shortest(rows[name]).tolist() for name in self._names]
         for row in zip(*columns, strict=True):
             self._rows += 1

@@ -59,11 +59,19 @@ class Export:
         self._keys: list[Key] | None = None
 
     def __enter__(self) -> Self:
-        self._scan.open()
+        self.open()
         return self
 
     def __exit__(self, *details: object) -> None:
         del details
+        self.close()
+
+    def open(self) -> None:
+        """Connect."""
+        self._scan.open()
+
+    def close(self) -> None:
+        """End the connection."""
         self._scan.close()
 
     def pages(self, progress: Progress = _no_progress) -> Iterator[Rows]:

@@ -16,6 +16,7 @@ outlook.py       what is foreseen, and how right it was
 pages.py         HTML;  api.py, top.py, predictions.py, pipeline.py    JSON
 openapi.py       the API described, by schemas.py
 health.py        for supervisors and Prometheus
+downloads.py     stored rows as CSV, Parquet and workbooks, from Cassandra
 answers.py       what all JSON pages share
 templates/, static/            what a browser gets; nothing of it comes from elsewhere
 

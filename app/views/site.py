@@ -14,6 +14,7 @@ from app.views.access import Access
 from app.views.api import Overview, Windows
 from app.views.backfill import Backfill
 from app.views.background import repeating
+from app.views.downloads import Downloads
 from app.views.health import Health
 from app.views.pages import Pages
 from app.views.peers import Peers
@@ -83,6 +84,7 @@ def mount(
             *Predictions(worker, peers).routes,
             *Pipeline(worker).routes,
             *openapi.routes,
+            *Downloads(worker).routes,
             *Health(worker, sampler).routes,
             web.static("/static", _static()),
         ]
