@@ -64,14 +64,10 @@ class Challenger:
 
     def predict_many(self, x: Features, over: Column, near: Column) -> Column:
         """Return the probability for each transformer; over and near as in `inputs`."""
-        weights = self.model.weights
-        common = sum(
-            weights.get(name, 0.0) * value for name, value in _common(x).items()
-        )
-        logit = common + self.model.intercept
-        return _link(
-            logit + weights.get("over", 0.0) * over + weights.get("near", 0.0) * near
-        )
+        weights = self.model._weights  # noqa: SLF001 - the public way copies them all
+        common = self.model._raw_dot_one(_common(x))  # noqa: SLF001 - river has no public logit
+        of_over, of_near = weights.get("over", 0.0), weights.get("near", 0.0)
+        return _link(common + of_over * over + of_near * near)
 
     def learn_one(self, x: Features, over: float, near: float, label: bool) -> None:
         """Learn one transformer's label."""

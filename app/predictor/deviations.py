@@ -90,10 +90,11 @@ class Deviations:
 
         doubt is the variance that was expected for not knowing the lane's weights.
         """
-        rows = np.concatenate([signs, self.now[slots][None, :]])
-        products = np.einsum("in,jn->ij", rows, rows)
-        self.products *= FADE
-        self.products += products / len(slots)
+        if len(slots) > 1:  # a transformer alone is the level: it deviates from nothing
+            rows = np.concatenate([signs, self.now[slots][None, :]])
+            products = np.einsum("in,jn->ij", rows, rows)
+            self.products *= FADE
+            self.products += products / len(slots)
         taught = self.taught[slots]
         noise = self.noise[slots]
         # What of the error is expected to be noise, and not ignorance of the weights.
