@@ -41,6 +41,7 @@ __all__ = ["NOBODY", "Broker", "Kafka", "Value", "Writer"]
 BATCH_MAGIC = 2
 UNCOMPRESSED = 0
 BACK_OFF_SECONDS_MAX = 1.0
+CANCEL_SECONDS_MAX = 1.0
 
 T = TypeVar("T")
 
@@ -75,6 +76,15 @@ class Broker:
         Raises:
             KafkaError, TimeoutError: No broker answers.
         """
+        opening = asyncio.create_task(self._open())
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Interrupted, aiokafka would lose a connection that it has just made.
+            await asyncio.wait({opening}, timeout=CANCEL_SECONDS_MAX)
+            raise
+
+    async def _open(self) -> None:
         self.client = AIOKafkaClient(**connections.kafka_options(self._settings))
         async with asyncio.timeout(self._seconds_max):
             await self.client.bootstrap()

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bridge.supervision import Part, Trouble, keep
+from bridge.stream import StreamMissing
+from bridge.supervision import Part, Trouble, keep, reasons
 
 __all__ = ["Lanes"]
 
@@ -87,12 +88,18 @@ class Lanes:
             async with asyncio.TaskGroup() as group:
                 for part in carried.parts:
                     name = f"lane {lane} ({type(part).__name__})"
-                    work = keep(name, part.run, carried.stopping, carried.trouble)
+                    work = keep(
+                        name,
+                        part.run,
+                        carried.stopping,
+                        carried.trouble,
+                        hands_on=(StreamMissing,),
+                    )
                     group.create_task(work)
             self.left.add(lane)
         except Exception as error:  # noqa: BLE001 - handed on to whoever waits for us
             if not self.failed.done():
-                self.failed.set_exception(error)
+                self.failed.set_exception(next(reasons(error)))
         finally:
             if self._carried.get(lane) is carried:
                 del self._carried[lane]

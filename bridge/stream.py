@@ -23,6 +23,7 @@ from app.topology import Topology
 
 __all__ = [
     "OTHERS",
+    "StreamMissing",
     "StreamRestarted",
     "ensure_others_consumer",
     "ensure_stream",
@@ -45,6 +46,12 @@ class StreamRestarted(SmartMeterError):
 
     Only a person can mend that; the lane waits and says so.
     """
+
+    retriable = True
+
+
+class StreamMissing(SmartMeterError):
+    """Somebody deleted the stream; a new session makes it anew."""
 
     retriable = True
 
@@ -122,10 +129,14 @@ async def renew_lane_consumer(
     was lost: it brings what was lost behind what is newer.
 
     Raises:
+        StreamMissing: There is no stream.
         StreamRestarted: The stream ends before that sequence.
         nats.errors.Error: The server does not answer, or refuses.
     """
-    reached = (await jetstream.stream_info(topology.stream)).state.last_seq
+    try:
+        reached = (await jetstream.stream_info(topology.stream)).state.last_seq
+    except NotFoundError:
+        raise StreamMissing(f"the stream {topology.stream} is gone") from None
     if reached < after:
         raise StreamRestarted(
             f"the stream {topology.stream} has come to {reached}, but Kafka has lane"

@@ -16,6 +16,7 @@ __all__ = ["Part", "Trouble", "keep", "paused", "reasons"]
 
 BACK_OFF_SECONDS_MIN, BACK_OFF_SECONDS_MAX = 0.2, 5.0
 HEALED_SECONDS = 30.0
+SAID_AGAIN_SECONDS = 60.0
 PASSING = (SmartMeterError, KafkaError, nats.errors.Error, OSError, TimeoutError)
 
 logger = logging.getLogger(__name__)
@@ -47,17 +48,26 @@ async def keep(
     run: Callable[[asyncio.Event], Awaitable[None]],
     stopping: asyncio.Event,
     trouble: Trouble,
+    *,
+    hands_on: tuple[type[Exception], ...] = (),
 ) -> None:
     """Run a part until it ends or stopping is set; after a break, again.
 
     The pause between two tries doubles up to a few seconds, with jitter, and is short
     again once a try has held.
 
+    Args:
+        name: What the log calls it.
+        run: Its work.
+        stopping: Ends it in good order.
+        trouble: Is told what is wrong, for as long as it is.
+        hands_on: Errors that another try here cannot mend, but one further out may.
+
     Raises:
-        SmartMeterError: One that no further try can mend.
+        SmartMeterError: One that no further try can mend, or one to be handed on.
         Exception: Anything unexpected.
     """
-    attempt = 0
+    attempt, said, said_at = 0, "", 0.0
     while not stopping.is_set():
         began = time.monotonic()
         try:
@@ -65,15 +75,18 @@ async def keep(
         except Exception as error:
             causes = list(reasons(error))
             for cause in causes:
-                if not _passes(cause):
+                if not _passes(cause) or isinstance(cause, hands_on):
                     raise cause from error
-            if time.monotonic() - began > HEALED_SECONDS:
+            now = time.monotonic()
+            if now - began > HEALED_SECONDS:
                 attempt = 0
             seconds = min(BACK_OFF_SECONDS_MAX, BACK_OFF_SECONDS_MIN * 2**attempt)
             seconds *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
             attempt = min(attempt + 1, 16)
             trouble.text = f"{name}: {str(causes[0]) or type(causes[0]).__name__}"
-            logger.warning("%s; again in %.1f s.", trouble, seconds)
+            if trouble.text != said or now - said_at > SAID_AGAIN_SECONDS:
+                said, said_at = trouble.text, now
+                logger.warning("%s; again in %.1f s.", trouble, seconds)
             await paused(stopping, seconds)
             trouble.text = ""
         else:

@@ -20,7 +20,6 @@ from app.wire.meter import encode_reading
 
 __all__ = ["Carried", "Publisher", "carried"]
 
-BASE = 1_700_000_000
 METERS_PER_TRANSFORMER = 10
 
 
@@ -37,6 +36,7 @@ class Publisher:
     readings: int
     meters: int = 400
     per_second: float = 0.0
+    epoch: int = 1_700_000_000
     stored: dict[int, tuple[int, int, int, int, float]] = field(default_factory=dict)
     error: BaseException | None = None
 
@@ -80,7 +80,7 @@ class Publisher:
         meter = number % self.meters
         transformer, usagepoint = divmod(meter, METERS_PER_TRANSFORMER)
         line, transformer = divmod(transformer, 20)
-        timestamp = BASE + number // self.meters
+        timestamp = self.epoch + number // self.meters
         voltage = float(np.float32(100 + number % 3_000 / 100))
         return line + 1, transformer + 1, usagepoint + 1, timestamp, voltage
 

@@ -3,19 +3,22 @@
 SMARTMETER_TEST_BRIDGE_READINGS=500000 runs the story in full length.
 """
 
+import asyncio
 import os
 import random
 import time
 import urllib.error
 from contextlib import suppress
 
+import nats
+import psutil
 import pytest
 
 from deploy.local.stack import Stack
 from tests.carried import Publisher, carried
 from tests.road import Road
 
-READINGS = int(os.environ.get("SMARTMETER_TEST_BRIDGE_READINGS", "60000"))
+READINGS = int(os.environ.get("SMARTMETER_TEST_BRIDGE_READINGS", "40000"))
 READ = "smartmeter_bridge_readings_total"
 
 
@@ -51,7 +54,7 @@ def test_nothing_is_lost_or_twice_though_everything_is_killed(road, stack):
     chooser = random.Random(5)
     road.start("bridge")
     road.ready("bridge")
-    publisher = Publisher(road.topology, READINGS, per_second=READINGS / 40).start()
+    publisher = Publisher(road.topology, READINGS, per_second=READINGS / 25).start()
     victims = ["bridge", "kafka", "bridge", "nats", "bridge", "kafka", "bridge"]
     victims.append("bridge")
     for number, victim in enumerate(victims, start=1):
@@ -74,13 +77,13 @@ def test_nothing_is_lost_or_twice_though_everything_is_killed(road, stack):
 def test_outage_of_a_server_delays_and_loses_nothing(road, stack, server, fault):
     road.start("bridge")
     road.ready("bridge")
-    publisher = Publisher(road.topology, 12_000, per_second=2_000).start()
-    publisher.wait_for(4_000)
+    publisher = Publisher(road.topology, 6_000, per_second=2_000).start()
+    publisher.wait_for(2_000)
     if fault == "restarted":
         stack.restart(server)
     else:
         stack.pause(server)
-        time.sleep(12)  # longer than anybody waits for an answer here
+        time.sleep(9)  # longer than anybody waits for an answer here
         stack.resume(server)
     wait_until_all_is_carried(road, publisher).check(publisher.stored)
     road.ready("bridge")
@@ -89,7 +92,7 @@ def test_outage_of_a_server_delays_and_loses_nothing(road, stack, server, fault)
 def test_lanes_are_shared_moved_and_taken_over(road):
     road.start("bridge-a")
     road.ready("bridge-a")
-    publisher = Publisher(road.topology, 40_000, per_second=1_500).start()
+    publisher = Publisher(road.topology, 20_000, per_second=1_000).start()
     assert 8 == road.metric("bridge-a", "smartmeter_bridge_lanes")
 
     road.start("bridge-b")
@@ -119,11 +122,62 @@ def test_bridge_that_was_frozen_cannot_harm_its_lanes(road):
     road.start("bridge-a")
     road.start("bridge-b")
     road.wait_for(lambda: lanes(road, "a", "b") == [4, 4], "lanes to be shared", 20)
-    publisher = Publisher(road.topology, 30_000, per_second=1_000).start()
+    publisher = Publisher(road.topology, 20_000, per_second=1_000).start()
     publisher.wait_for(5_000)
     road.processes["bridge-a"].pause()
     road.wait_for(lambda: lanes(road, "b") == [8], "the lanes taken over", 20)
-    publisher.wait_for(15_000)
+    publisher.wait_for(10_000)
     road.processes["bridge-a"].resume()
     road.wait_for(lambda: lanes(road, "a", "b") == [4, 4], "lanes shared again", 30)
     wait_until_all_is_carried(road, publisher).check(publisher.stored)
+
+
+def test_outage_of_kafka_fills_no_memory_and_a_signal_ends_the_bridge(road, stack):
+    road.start("bridge")
+    road.ready("bridge")
+    resident = psutil.Process(road.processes["bridge"].pid).memory_info
+    before = resident().rss
+    stack.pause("kafka")
+    publisher = Publisher(road.topology, 40_000).start()
+    publisher.join()
+    time.sleep(6)  # a request and its timeout
+    assert resident().rss - before < 50 << 20
+    road.processes["bridge"].stop(15)
+    assert road.processes["bridge"].exit_code in {0, 1}  # killed, it would be -9
+    stack.resume("kafka")
+    road.start("bridge")
+    wait_until_all_is_carried(road, publisher).check(publisher.stored)
+
+
+def test_stream_that_was_deleted_counts_on_behind_kafka(road, stack):
+    road.start("bridge")
+    road.ready("bridge")
+    before = Publisher(road.topology, 2_000).start()
+    wait_until_all_is_carried(road, before)
+    asyncio.run(delete_stream(road))
+    road.wait_for(
+        lambda: "begins at 2001" in road.log("bridge"), "the stream to be made anew", 30
+    )
+    road.ready("bridge")
+    after = Publisher(road.topology, 2_000, epoch=1_700_100_000).start()
+    after.join()
+    both = before.stored | after.stored
+    road.wait_for(lambda: len(carried(road.topology).rows) == len(both), "the rest", 30)
+    carried(road.topology).check(both)
+
+
+async def delete_stream(road):
+    connection = await nats.connect(road.settings.nats.servers)
+    await connection.jetstream().delete_stream(road.topology.stream)
+    await connection.close()
+
+
+def test_two_bridges_of_one_name_do_not_share_it(road):
+    road.start("bridge-a", SMARTMETER_BRIDGE__IDENTITY="twin")
+    road.ready("bridge-a")
+    road.start("bridge-b", SMARTMETER_BRIDGE__IDENTITY="twin")
+    first = road.processes["bridge-a"]
+    road.wait_for(lambda: not first.alive, "the first to end", 20)
+    assert 1 == first.exit_code
+    assert "SMARTMETER_BRIDGE__IDENTITY" in road.log("bridge-a").splitlines()[-1]
+    road.ready("bridge-b")
