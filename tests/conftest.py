@@ -9,11 +9,17 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from app import settings
 from deploy.local.stack import SERVERS, Stack
 from tests.servers import Servers
+
+# A busy machine is no defect: no example has a time limit, and a failure is printed
+# with what reproduces it.
+hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
