@@ -14,7 +14,7 @@ from app.exporter.kafka import KafkaBrokers
 from app.exporter.nats import NatsMonitors
 from app.exporter.source import Source
 from app.health import serve_health
-from app.metrics import cassandra, kafka, nats
+from app.metrics import cassandra, kafka, nats, servers
 from app.metrics.families import Families
 from app.settings import Settings
 from app.topology import Topology
@@ -75,4 +75,5 @@ def _sources(settings: Settings) -> tuple[list[Source], Closers]:
         families.append(nats.FAMILIES)
     for source, declared in zip(sources, families, strict=True):
         Families(declared, source.samples).register()
+    servers.families(exporter.process_numbers).register()
     return sources, [brokers.close, nodes.close]

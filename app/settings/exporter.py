@@ -22,6 +22,12 @@ class Exporter(Section):
         description="Monitoring address of each NATS server, comma-separated; empty:"
         " none is asked.",
     )
+    processes: str = Field(
+        "",
+        pattern=r"^(\w+=\d{1,9}(,\w+=\d{1,9})*)?$",
+        description="Servers of this machine whose CPU and memory are told, as"
+        " name=pid, comma-separated; not needed where an orchestrator measures them.",
+    )
     interval_seconds: float = Field(
         5.0, ge=0.5, le=300, description="From one question to the next."
     )
@@ -37,6 +43,12 @@ class Exporter(Section):
             for address in self.nats_monitors.split(",")
             if address.strip()
         ]
+
+    @property
+    def process_numbers(self) -> dict[str, int]:
+        """The servers' processes, by name."""
+        pairs = (pair.partition("=") for pair in self.processes.split(",") if pair)
+        return {name: int(number) for name, _, number in pairs}
 
     @model_validator(mode="after")
     def asks_over_http(self) -> Self:

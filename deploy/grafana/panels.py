@@ -78,9 +78,9 @@ def share(title: str, description: str, *asked: Query, width: int = WIDTH) -> Gr
     return graph(title, description, "percentunit", *asked, width=width).max(1.0)
 
 
-def summary(title: str, description: str, unit: str, query: Query) -> table.Panel:
+def summary(title: str, description: str, unit: str, *asked: Query) -> table.Panel:
     """Return a table of the current value, the least and the most of each series."""
-    return (
+    panel = (
         table.Panel()
         .title(title)
         .description(description)
@@ -89,7 +89,6 @@ def summary(title: str, description: str, unit: str, query: Query) -> table.Pane
         .datasource(DATASOURCE)
         .span(WIDTH)
         .height(HEIGHT)
-        .with_target(_target(query, 0))
         .with_transformation(
             models.DataTransformerConfig(
                 id_val="reduce",
@@ -100,6 +99,9 @@ def summary(title: str, description: str, unit: str, query: Query) -> table.Pane
             )
         )
     )
+    for number, query in enumerate(asked):
+        panel.with_target(_target(query, number))
+    return panel
 
 
 def threshold_line(panel: Graph, name: str) -> Graph:

@@ -16,6 +16,8 @@ __all__ = ["PROCESS", "panels"]
 PROCESS = "{{job}} {{instance}}"
 CPU = rate("process_cpu_seconds_total")
 MEMORY = select("process_resident_memory_bytes")
+SERVERS_CPU = rate("smartmeter_servers_cpu_seconds_total")
+SERVERS_MEMORY = select("smartmeter_servers_resident_memory_bytes")
 
 
 def panels() -> Iterator[builders.Row | Graph | table.Panel]:
@@ -51,18 +53,20 @@ def _lanes() -> Graph:
 def _cpu() -> Graph:
     return graph(
         "CPU by process",
-        "100 % is one core.",
+        "100 % is one core; servers where the exporter knows their processes.",
         "percentunit",
         Query(f"sum by (job, instance) ({CPU})", PROCESS),
+        Query(f"sum by (server) ({SERVERS_CPU})", "{{server}}"),
     )
 
 
 def _cpu_table() -> table.Panel:
     return summary(
         "CPU by process: current, least, most",
-        "In the time shown. 100 % is one core.",
+        "In the time shown. 100 % is one core; servers where the exporter knows them.",
         "percentunit",
         Query(f"sum by (job, instance) ({CPU})", PROCESS),
+        Query(f"sum by (server) ({SERVERS_CPU})", "{{server}}"),
     )
 
 
@@ -72,6 +76,7 @@ def _memory() -> Graph:
         "Resident.",
         "bytes",
         Query(f"sum by (job, instance) ({MEMORY})", PROCESS),
+        Query(f"sum by (server) ({SERVERS_MEMORY})", "{{server}}"),
     )
 
 
@@ -81,6 +86,7 @@ def _memory_table() -> table.Panel:
         "Resident, in the time shown.",
         "bytes",
         Query(f"sum by (job, instance) ({MEMORY})", PROCESS),
+        Query(f"sum by (server) ({SERVERS_MEMORY})", "{{server}}"),
     )
 
 

@@ -45,7 +45,12 @@ class System:
         self.ports: dict[str, int] = {}
         self._stack = stack
         self._loaded = loaded
-        self._environ = {**os.environ, **stack.environ(loaded.namespace)}
+        pids = ",".join(f"{name}={stack.process(name).pid}" for name in SERVERS)
+        self._environ = {
+            **os.environ,
+            **stack.environ(loaded.namespace),
+            settings.variable("exporter", "processes"): pids,
+        }
         self._report = report
         self._processes: dict[str, Process] = {}
         self._others = ports.free()

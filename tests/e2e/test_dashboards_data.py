@@ -6,6 +6,7 @@ deploy/prometheus says, and the queries are asked as Grafana asks them.
 
 import json
 import math
+import os
 import shutil
 import sys
 import time
@@ -83,7 +84,7 @@ def road(nats_server, kafka_server, cassandra_server, environ_for, tmp_path):
     environ = environ_for(
         windows={"threshold_volts": 114.0},  # passed every day, so it is foreseen too
         forecast={"horizon_hours": 1},  # scored after four seconds of simulated time
-        exporter={"interval_seconds": 2},
+        exporter={"interval_seconds": 2, "processes": f"tests={os.getpid()}"},
     )
     with Road(environ, tmp_path) as road:
         road.command("schema", "apply")

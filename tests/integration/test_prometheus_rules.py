@@ -48,7 +48,7 @@ def test_rules_do_what_their_tests_say(name):
         ("archive", "faust"),
         ("bridge",),
         ("simulator",),
-        ("exporter", "nats", "kafka", "cassandra"),
+        ("exporter", "nats", "kafka", "cassandra", "servers"),
     ],
     ids="-".join,
 )

@@ -99,6 +99,7 @@ LABELS = {
     "pool": 6,
     "reason": len(Reason),
     "series": 3,
+    "server": 3,
     "server_id": 1,
     "slot": 1,
     "source": 3,
@@ -113,7 +114,7 @@ PROCESSES = {
     "archive worker": ("archive", "faust"),
     "bridge": ("bridge",),
     "simulator": ("simulator",),
-    "exporter": ("exporter", "nats", "kafka", "cassandra"),
+    "exporter": ("exporter", "nats", "kafka", "cassandra", "servers"),
 }
 SERIES_MAX = 2_000
 PROCESS_SERIES = 20  # of prometheus-client itself: CPU, memory, files, collections

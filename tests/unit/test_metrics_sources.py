@@ -1,13 +1,16 @@
 """What servers answer becomes samples; a source that is silent has none."""
 
 import asyncio
+import os
 import time
 
 import pytest
 from prometheus_client import REGISTRY
 
+from app import settings
+from app.errors import SettingsError
 from app.exporter.source import Source
-from app.metrics import cassandra, kafka, nats
+from app.metrics import cassandra, kafka, nats, servers
 from app.metrics.cassandra import NodeFigures
 from app.metrics.families import Families, Sample
 from app.metrics.kafka import KafkaFigures
@@ -132,6 +135,42 @@ def test_latencies_are_seconds_and_disk_is_bytes():
     assert 5 == found["smartmeter_cassandra_pending_hint_files", "n:9042"]
     pools = {key[-1] for key in found if key[0].endswith("active_tasks")}
     assert {"MutationStage"} == pools
+
+
+def test_processor_time_and_memory_of_a_process_are_told():
+    shown = servers.families({"this": os.getpid(), "ended": 999_999_999})
+    found = {
+        family.name: {sample.labels["server"] for sample in family.samples}
+        for family in shown.collect()
+    }
+    assert {
+        "smartmeter_servers_cpu_seconds": {"this"},
+        "smartmeter_servers_resident_memory_bytes": {"this"},
+    } == found
+
+
+@pytest.mark.parametrize("wrong", ["kafka", "kafka=", "=1", "kafka=1,", "a=1 b=2"])
+def test_process_without_a_number_is_refused(wrong):
+    with pytest.raises(SettingsError, match="SMARTMETER_EXPORTER__PROCESSES"):
+        settings.load({"SMARTMETER_EXPORTER__PROCESSES": wrong})
+
+
+@pytest.mark.parametrize("wrong", ["nats:8222", "ftp://nats", "http://u:p@nats:8222"])
+def test_address_that_is_none_or_holds_a_password_is_refused(wrong):
+    with pytest.raises(SettingsError, match="SMARTMETER_EXPORTER: nats_monitors") as e:
+        settings.load({"SMARTMETER_EXPORTER__NATS_MONITORS": wrong})
+    assert "u:p" not in str(e.value)
+
+
+def test_addresses_and_processes_are_lists():
+    exporter = settings.load(
+        {
+            "SMARTMETER_EXPORTER__NATS_MONITORS": "http://a:1/, http://b:2",
+            "SMARTMETER_EXPORTER__PROCESSES": "kafka=1,cassandra=2",
+        }
+    ).exporter
+    assert ["http://a:1", "http://b:2"] == exporter.addresses
+    assert {"kafka": 1, "cassandra": 2} == exporter.process_numbers
 
 
 class Script:
