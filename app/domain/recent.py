@@ -25,6 +25,7 @@ class RecentWindows:
         self._rows_max = rows_max
         self._parts: dict[int, list[WindowRows]] = {}
         self._count = 0
+        self._everything: WindowRows | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -36,9 +37,12 @@ class RecentWindows:
 
     def add(self, rows: WindowRows) -> None:
         """Add windows that have just closed; they replace what is known of them."""
+        if not len(rows):
+            return
         for start, part in _by_start(rows):
             self._parts.setdefault(start, []).append(part)
             self._count += len(part)
+        self._everything = None
         self._evict()
 
     def backfill(self, rows: WindowRows) -> bool:
@@ -51,6 +55,7 @@ class RecentWindows:
             self._parts.setdefault(start, []).insert(0, part)
             self._count += len(part)
             self.rows(start)
+        self._everything = None
         return not self._evict()
 
     def rows(self, start: int) -> WindowRows:
@@ -66,6 +71,14 @@ class RecentWindows:
             self._count += len(merged) - sum(map(len, parts))
             self._parts[start] = [merged]
         return merged
+
+    @property
+    def everything(self) -> WindowRows:
+        """All windows, each once, oldest start first; kept until another one closes."""
+        if self._everything is None:
+            parts = [self.rows(start) for start in self.starts]
+            self._everything = WindowRows.concatenate(parts)
+        return self._everything
 
     def maximum(self, start: int) -> np.float32:
         """Return the largest voltage of a start that is known, volts."""

@@ -56,11 +56,10 @@ class Ranked:
 
 def last_windows(state: LaneState, starts: int) -> WindowRows:
     """Return the windows of a lane's last starts, open ones included, copied."""
-    parts: dict[int, list[WindowRows]] = {}
-    for block in blocks(state, "all"):
-        parts.setdefault(int(block.rows.start[0]), []).append(block.rows)
-    kept = sorted(parts)[-starts:]
-    return WindowRows.concatenate([rows for start in kept for rows in parts[start]])
+    kept = sorted({*state.open, *state.recent.starts})[-starts:]
+    opened = [b.rows for b in blocks(state, "open") if int(b.rows.start[0]) in kept]
+    closed = [state.recent.rows(s) for s in state.recent.starts if s in kept]
+    return WindowRows.concatenate([*closed, *opened])
 
 
 def rank(rows: WindowRows, ranking: Ranking, threshold_volts: float) -> Ranked:

@@ -15,7 +15,6 @@ from tables.maxima import LaneState
 __all__ = ["SORT_COLUMNS", "Block", "Query", "Selection", "blocks", "merge", "select"]
 
 State = Literal["open", "closed", "all"]
-PARTS_LIMITS_MAX = 4  # rows held before they are cut, as a multiple of the limit
 SORT_COLUMNS = (
     "window_start",
     "line",
@@ -53,7 +52,7 @@ class Selection:
 
 
 class Block(NamedTuple):
-    """The windows of one start, not copied, and how to find the slot of a key."""
+    """Windows that are all open or all closed, not copied; find gives rows by keys."""
 
     is_open: bool
     rows: WindowRows
@@ -65,23 +64,18 @@ VALUES = tuple(name for name in COLUMNS if name not in {"start", "key"})
 
 def select(state: LaneState, query: Query, profile: Profile) -> Selection:
     """Return the windows of a lane that come first in the order asked for."""
-    parts: list[Selection] = [_nothing()]
-    held = 0
+    parts: list[Selection] = []
     for block in blocks(state, query.state):
-        slots = _matching(block, query)
-        rows = block.rows if slots is None else block.rows.take(slots)
-        if held >= query.limit and _is_beyond(block.rows.start[0], parts, query):
-            parts.append(_nothing(len(rows)))
-            continue
+        matching = _matching(block, query)
+        rows = block.rows if matching is None else block.rows.take(matching)
         is_open = np.broadcast_to(np.bool_(block.is_open), len(rows))
-        best = _first(rows, is_open, query, profile)
+        if len(rows) > query.limit:
+            first = _first(_ranks(rows, is_open, query, profile), query.limit)
+        else:
+            first = np.arange(len(rows))
         parts.append(
-            Selection(rows=rows.take(best), is_open=is_open[best], matched=len(rows))
+            Selection(rows=rows.take(first), is_open=is_open[first], matched=len(rows))
         )
-        held += len(best)
-        if held > PARTS_LIMITS_MAX * query.limit:
-            parts = [merge(parts, query, profile)]
-            held = len(parts[0].rows)
     return merge(parts, query, profile)
 
 
@@ -89,7 +83,9 @@ def merge(parts: list[Selection], query: Query, profile: Profile) -> Selection:
     """Return what comes first of several selections, in the order asked for."""
     rows = WindowRows.concatenate([part.rows for part in parts])
     is_open = np.concatenate([np.empty(0, np.bool_), *(part.is_open for part in parts)])
-    order = _order(rows, is_open, query, profile)[: query.limit]
+    # The first key of lexsort is the last that counts.
+    ranks = _ranks(rows, is_open, query, profile)
+    order = np.lexsort(ranks[::-1])[: query.limit]
     return Selection(
         rows=rows.take(order),
         is_open=is_open[order],
@@ -97,17 +93,10 @@ def merge(parts: list[Selection], query: Query, profile: Profile) -> Selection:
     )
 
 
-def _nothing(matched: int = 0) -> Selection:
-    return Selection(
-        rows=WindowRows.concatenate([]), is_open=np.empty(0, np.bool_), matched=matched
-    )
-
-
 def blocks(state: LaneState, wanted: State) -> Iterator[Block]:
-    """Yield the windows of a lane by start: newest first, open ones before closed."""
+    """Yield the windows of a lane: open ones by start, and all closed ones together."""
     if wanted != "closed":
-        for start in sorted(state.open, reverse=True):
-            window = state.open[start]
+        for start, window in state.open.items():
             size = len(window.index)
             if size:
                 rows = WindowRows(
@@ -116,16 +105,13 @@ def blocks(state: LaneState, wanted: State) -> Iterator[Block]:
                     **{name: window.columns[name][:size] for name in VALUES},
                 )
                 yield Block(is_open=True, rows=rows, find=window.index.find)
-    if wanted != "open":
-        for start in reversed(state.recent.starts):
-            rows = state.recent.rows(start)
-            yield Block(is_open=False, rows=rows, find=partial(_find, rows.key))
+    if wanted != "open" and len(state.recent):
+        rows = state.recent.everything
+        yield Block(is_open=False, rows=rows, find=partial(_all_of, rows.key))
 
 
-def _find(sorted_keys: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.intp]:
-    place = np.searchsorted(sorted_keys, keys)
-    place[place == len(sorted_keys)] = 0
-    return np.where(sorted_keys[place] == keys, place, -1)
+def _all_of(known: NDArray[np.int64], keys: NDArray[np.int64]) -> NDArray[np.intp]:
+    return np.flatnonzero(known == keys[0])
 
 
 def _matching(block: Block, query: Query) -> NDArray[Any] | None:
@@ -142,36 +128,31 @@ def _matching(block: Block, query: Query) -> NDArray[Any] | None:
     return None
 
 
-def _is_beyond(start: int, parts: list[Selection], query: Query) -> bool:
-    """Tell whether a start is later in the order than all that is held already."""
-    if query.sort != "window_start":
-        return False
-    held = [part.rows.start for part in parts if len(part.rows)]
-    if query.descending:
-        return all(start < starts.min() for starts in held)
-    return all(start > starts.max() for starts in held)
+def _first(ranks: list[NDArray[Any]], limit: int) -> NDArray[np.intp]:
+    """Return which rows come first, in any order; a rank counts where those before tie.
+
+    Much cheaper than to sort all of them.
+    """
+    chosen: list[NDArray[np.intp]] = []
+    rows = np.arange(len(ranks[0]))
+    room = limit
+    for rank in ranks:
+        values = rank[rows]
+        last = np.partition(values, room - 1)[room - 1]
+        before = rows[values < last]
+        chosen.append(before)
+        rows = rows[values == last]
+        room -= len(before)
+        if len(rows) <= room:
+            break
+    return np.concatenate([*chosen, rows[:room]])
 
 
-def _first(
+def _ranks(
     rows: WindowRows, is_open: NDArray[np.bool_], query: Query, profile: Profile
-) -> NDArray[np.intp]:
-    """Return which rows of one start can be among the first, in any order."""
-    if len(rows) <= query.limit:
-        return np.arange(len(rows))
-    rank = _rank(rows, is_open, query, profile)
-    last = np.partition(rank, query.limit - 1)[query.limit - 1]
-    before = np.flatnonzero(rank < last)
-    equal = np.flatnonzero(rank == last)
-    room = query.limit - len(before)
-    if room < len(equal):
-        equal = equal[np.argpartition(rows.key[equal], room - 1)[:room]]
-    return np.concatenate([before, equal])
-
-
-def _order(
-    rows: WindowRows, is_open: NDArray[np.bool_], query: Query, profile: Profile
-) -> NDArray[np.intp]:
-    return np.lexsort((rows.key, -rows.start, _rank(rows, is_open, query, profile)))
+) -> list[NDArray[Any]]:
+    """Return what rows are ordered by: what was asked for, newest start, key."""
+    return [_rank(rows, is_open, query, profile), -rows.start, rows.key]
 
 
 def _rank(

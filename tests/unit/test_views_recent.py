@@ -106,10 +106,19 @@ def test_whatever_closes_in_whatever_order_the_last_value_of_each_window_is_know
     expected = {}
     for rows in adds:
         recent.add(some_rows(*rows))
+        assert len(recent.everything) >= len(rows)
         expected |= {(start, key): maximum for start, key, maximum in rows}
-    assert sorted((*window, volts) for window, volts in expected.items()) == known(
-        recent
-    )
+    windows = sorted((*window, volts) for window, volts in expected.items())
+    assert windows == known(recent)
+    everything = recent.everything
+    assert windows == [
+        *zip(
+            everything.start.tolist(),
+            everything.key.tolist(),
+            everything.maximum.tolist(),
+            strict=True,
+        )
+    ]
     assert len(expected) == len(recent)
 
 
