@@ -83,9 +83,9 @@ def main() -> None:
         finally:
             servers.close()
     print(
-        f"{result['windows']:,.0f} open windows: {result['failover']:.1f} s from SIGKILL"
-        f" to all lanes answered for, {result['restart']:.1f} s from a process's start"
-        " to everything restored"
+        f"{result['windows']:,.0f} open windows: from SIGKILL to all lanes answered for"
+        f" {result['failover']:.1f} s; from a process's start to everything restored"
+        f" {result['restart']:.1f} s"
     )
     print(
         json.dumps(
