@@ -23,6 +23,10 @@ NOISE_RATE_MIN = 0.01
 NOISE_LABELS = 4.0  # what the first belief is worth
 NOISE_STEP_MAX = 9.0  # so that one outlier does not blind it
 ERROR_VOLTS_MAX = 6.0
+FAR_DEVIATIONS = 6.0
+FAR_IN_A_ROW = 2  # one absurd window, or two, are not a new world
+CALM_GROWTH = 1.0005  # it doubles in a fortnight
+UNSETTLED = 4.0
 LOOSENED = 0.1  # the share of the first belief that a drift brings back
 
 
@@ -30,7 +34,8 @@ class LevelRegression:
     """A regression in volts on the shared features, one label at a time.
 
     weights (n) and covariance (n, n) are float64; noise is a variance, learnt
-    the number of labels.
+    the number of labels, far how many of the last ones in a row were far off, and calm
+    the lowest noise of late.
     """
 
     def __init__(self, lead_seconds: int) -> None:
@@ -38,7 +43,9 @@ class LevelRegression:
         self.weights = np.zeros(features.SIZE)
         self.covariance = self.first.copy()
         self.noise = NOISE_FIRST
+        self.calm = NOISE_FIRST
         self.learnt = 0
+        self.far = 0
         self._diagonal_max = self.first.diagonal().copy()
         self._scratch = np.empty_like(self.first)
 
@@ -55,7 +62,10 @@ class LevelRegression:
         spread = self._spread(x)
         doubt = self._doubt(x, spread)
         variance = doubt + self.noise
-        bound = max(ERROR_VOLTS_MAX, 6.0 * math.sqrt(variance))
+        bound = FAR_DEVIATIONS * math.sqrt(variance)
+        self.far = self.far + 1 if abs(error) > bound else 0
+        if self.far > FAR_IN_A_ROW:
+            bound = max(bound, ERROR_VOLTS_MAX)
         self.weights += spread * (min(max(error, -bound), bound) / variance)
         narrowed = spread / math.sqrt(variance)
         np.multiply(narrowed[:, None], narrowed, out=self._scratch)
@@ -66,8 +76,17 @@ class LevelRegression:
         rate = max(1.0 / (self.learnt + NOISE_LABELS), NOISE_RATE_MIN)
         noise = self.noise + rate * (surprise + share * doubt - self.noise)
         self.noise = max(noise, NOISE_MIN)
+        self.calm = min(self.noise, self.calm * CALM_GROWTH)
         self.learnt += 1
         return error / math.sqrt(variance)
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether it misses by far more than it did at its best of late.
+
+        What looks like noise may be a world that goes on changing.
+        """
+        return self.noise > UNSETTLED * self.calm
 
     def loosen(self) -> None:
         """Believe less in what was learnt: something has changed."""

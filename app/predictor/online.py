@@ -219,7 +219,7 @@ class Forecaster:
         new_day = self.scores.add(labels.start, scored)
         loss = _mean(np.abs(labels.over - published))
         drifts = self.watches.judge(labels.start, loss, missed)
-        if drifts:
+        if drifts or (new_day and self.level.is_unsettled):
             self.level.loosen()
         champion = None
         if new_day and self.scores.prefers_other(self.champion):

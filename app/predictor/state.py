@@ -75,6 +75,8 @@ def level_state(level: LevelRegression) -> dict[str, Any]:
         "covariance": level.covariance[UPPER],
         "noise": level.noise,
         "learnt": level.learnt,
+        "far": level.far,
+        "calm": level.calm,
     }
 
 
@@ -86,7 +88,9 @@ def read_level(state: State, level: LevelRegression) -> None:
     level.covariance.T[UPPER] = upper
     level.noise = number(state, "noise")
     level.learnt = whole(state, "learnt", 0)
-    if level.noise <= 0 or (level.covariance.diagonal() < 0).any():
+    level.far = whole(state, "far", 0)
+    level.calm = number(state, "calm")
+    if min(level.noise, level.calm) <= 0 or (level.covariance.diagonal() < 0).any():
         raise RejectedState("models: a variance is not positive")
 
 
