@@ -19,7 +19,7 @@ from app.predictor.online import MODELS
 from app.predictor.scores import figures as scored_figures
 from app.wire.events import decode_event, encode_event
 from app.worker import Result, app
-from tables.models import ModelsState, entry, models
+from tables.models import ModelsState, entry, models, parse
 from tables.table import Change
 
 __all__ = ["change", "figures", "forecast"]
@@ -43,7 +43,7 @@ def change(lane: int, state: ModelsState, events: Sequence[Any]) -> Change:
         message = event.message
         try:
             kept = entry(decode_event(event.value))
-            outcomes = state.apply(kept)
+            parsed = parse(kept)
         except (RejectedMessage, KeyError, TypeError, ValueError) as error:
             # Only our own stages write here; another build, perhaps.
             logger.warning(
@@ -55,7 +55,7 @@ def change(lane: int, state: ModelsState, events: Sequence[Any]) -> Change:
             )
             continue
         taken.append(kept)
-        for outcome in outcomes:
+        for outcome in state.take(parsed):
             results.append(_predictions(lane, outcome))
             _report(lane, outcome)
     return Change(body={"events": taken}, results=results)

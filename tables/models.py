@@ -9,7 +9,7 @@ that takes a second.
 from collections.abc import Iterable
 from typing import Any
 
-from app.domain.predictions import Predictions
+from app.domain.predictions import ClosedWindow, Predictions, closed_windows
 from app.domain.weather import WeatherEvent
 from app.predictor.lane import LaneForecast, Outcome
 from app.predictor.online import Rules
@@ -18,9 +18,12 @@ from app.worker import SmartMeter, app
 from tables.journal import Body
 from tables.table import JournaledTable
 
-__all__ = ["ModelsState", "entry", "models", "open_models", "rules_of"]
+__all__ = ["ModelsState", "entry", "models", "open_models", "parse", "rules_of"]
 
 GROWTH_BYTES_MIN = 256 << 10  # some 600 windows of a lane with few transformers
+Taken = tuple[list[ClosedWindow], int] | WeatherEvent
+"""Windows that closed together and the watermark that closed them, or weather."""
+
 WINDOW_COLUMNS = ("start", "line", "transformer", "minimum", "maximum", "mean")
 WEATHER_FIELDS = ("kind", "epoch", "celsius", "hours", "sequence")
 
@@ -36,21 +39,16 @@ class ModelsState(LaneForecast):
     measured: float | None = None
     foretold: float | None = None
 
-    def apply(self, taken: Body) -> list[Outcome]:
-        """Take one event, as `entry` keeps it; return what came of it.
-
-        Raises:
-            KeyError, TypeError, ValueError: It is neither windows nor weather.
-        """
-        if "watermark" in taken:
-            outcomes = self.take_windows(taken, int(taken["watermark"]))
-        else:
-            event = WeatherEvent.from_fields(taken)
-            outcomes = self.take_weather(event)
-            if event.hours:
-                self.foretold = event.celsius
+    def take(self, taken: Taken) -> list[Outcome]:
+        """Take one event; return what came of it."""
+        if isinstance(taken, WeatherEvent):
+            outcomes = self.take_weather(taken)
+            if taken.hours:
+                self.foretold = taken.celsius
             else:
-                self.measured = event.celsius
+                self.measured = taken.celsius
+        else:
+            outcomes = self.take_windows(*taken)
         if outcomes:
             self.latest = outcomes[-1].predictions
         return outcomes
@@ -58,7 +56,7 @@ class ModelsState(LaneForecast):
     def apply_body(self, body: Body) -> None:
         """Learn again what was read; what came of it was published before."""
         for taken in body["events"]:
-            self.apply(taken)
+            self.take(parse(taken))
 
     def snapshot_bodies(self) -> Iterable[Body]:
         """Return models, and rows that wait for labels, in parts of bounded size."""
@@ -79,6 +77,17 @@ def entry(fields: Body) -> dict[str, Any]:
         kept = {name: fields[name] for name in WINDOW_COLUMNS}
         return {"watermark": fields["watermark"], **kept}
     return {name: fields[name] for name in WEATHER_FIELDS}
+
+
+def parse(kept: Body) -> Taken:
+    """Return the event that an entry of a journal holds.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is neither windows nor weather.
+    """
+    if "watermark" in kept:
+        return list(closed_windows(kept)), int(kept["watermark"])
+    return WeatherEvent.from_fields(kept)
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from app.domain.predictions import closed_windows
 from app.domain.weather import WeatherEvent
 from app.predictor.lane import LaneForecast, Outcome
 from app.predictor.tally import Tally
@@ -102,7 +103,7 @@ class Trial:
         for event in said:
             self.take_weather(event)
         self._exemplify(columns)
-        self._note(self.lane.take_windows(columns, made))
+        self._note(self.lane.take_windows(closed_windows(columns), made))
 
     def take_weather(self, event: WeatherEvent) -> None:
         """Take what weather said."""

@@ -9,7 +9,7 @@ weather station come predictions without a temperature, not silence.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +63,9 @@ class LaneForecast:
         self.front: int | None = None
         self.forecaster = Forecaster(rules)
 
-    def take_windows(self, columns: Mapping[str, Any], made: int) -> list[Outcome]:
-        """Take windows that closed together; made is the watermark that closed them.
-
-        Raises:
-            KeyError, TypeError, ValueError: The columns are not those of windows.
-        """
-        for window in list(closed_windows(columns)):
+    def take_windows(self, windows: Iterable[ClosedWindow], made: int) -> list[Outcome]:
+        """Take windows that closed together; made is the watermark that closed them."""
+        for window in windows:
             self.first = window.start if self.first is None else self.first
             self.front = max(window.start, self.front or window.start)
             self.held.append(_Held(window=window, made=made))

@@ -5,6 +5,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.predictions import closed_windows
 from app.domain.weather import WeatherEvent
 from app.predictor.lane import LaneForecast
 from app.predictor.online import Rules
@@ -46,7 +47,8 @@ WEATHER = [event for n in range(-2, 122) for event in weather_at(n)]
 def told(lane, columns=None, event=None):
     if event is not None:
         return lane.take_weather(event)
-    return lane.take_windows(columns, columns["start"][0] + 2 * QUARTER)
+    made = columns["start"][0] + 2 * QUARTER
+    return lane.take_windows(closed_windows(columns), made)
 
 
 def interleaved(order):
