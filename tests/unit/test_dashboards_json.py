@@ -9,6 +9,7 @@ import pytest
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.__main__ import FOLDER, rendered
@@ -35,22 +36,7 @@ asked = pytest.mark.parametrize(
 )
 # What Grafana's Prometheus source knows of an annotation, and the SDK does not.
 BEYOND_THE_MODEL = ("titleFormat", "textFormat", "useValueForTime")
-UNITS = {
-    "Bps",
-    "bytes",
-    "celsius",
-    "cps",
-    "dateTimeAsIso",
-    "mps",
-    "none",
-    "ops",
-    "percent",
-    "percentunit",
-    "s",
-    "short",
-    "volt",
-    "wps",
-}
+KNOWN_UNITS = {value for value in vars(units).values() if isinstance(value, str)}
 
 
 def test_files_are_what_make_dashboards_writes():
@@ -115,7 +101,7 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(name):
 def test_panel_says_what_it_shows_and_in_which_unit(name, panel):
     assert panel["title"]
     assert panel["description"].endswith(".")
-    assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
+    assert panel["fieldConfig"]["defaults"]["unit"] in KNOWN_UNITS
     assert {"type": "prometheus", "uid": "${datasource}"} == panel["datasource"]
     assert panel["type"] in {"timeseries", "table"}
     assert panel["targets"]
