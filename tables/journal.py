@@ -14,15 +14,18 @@ ignored. A repeated record (a producer's retry) is known by its step. So the sta
 back is that of exactly one chain of owners, with no lock and no transaction.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
 
-from app.errors import StateDiverged
+from app.errors import RejectedState, StateDiverged
 
 __all__ = ["Body", "Journal", "State"]
+
+logger = logging.getLogger(__name__)
 
 VERSION = 1
 Body = Mapping[str, Any]
@@ -49,6 +52,7 @@ class _Parts:
     term: int
     owner: str
     step: int
+    at: int
     bodies: list[Body] = field(default_factory=list)
 
 
@@ -56,7 +60,8 @@ class Journal(Generic[S]):
     """One partition's state and the records that make it durable.
 
     offset is that of the last journal record read or written, offsets are those of the
-    source topics. A journal is owned once it has begun a term of its own.
+    source topics. A journal is owned once it has begun a term of its own. snapshot_at
+    is the offset at which the last snapshot begins; -1 where it is not known.
     """
 
     def __init__(self, new_state: Callable[[], S], owner: str) -> None:
@@ -70,6 +75,8 @@ class Journal(Generic[S]):
         self.offset = -1
         self.offsets: dict[str, int] = {}
         self.fenced = 0
+        self.snapshot_at = -1
+        self._refused: dict[tuple[int, str], int] = {}
         self._bytes_since_snapshot = 0
         self._bytes_of_snapshot = 0
 
@@ -95,7 +102,7 @@ class Journal(Generic[S]):
             if record["v"] != VERSION:
                 raise StateDiverged(f"journal version {record['v']} is not known")
             if record["kind"] == "snapshot":
-                self._read_snapshot(record)
+                self._read_snapshot(record, offset)
             else:
                 self._read_delta(record)
         except (KeyError, TypeError, ValueError) as error:
@@ -105,7 +112,11 @@ class Journal(Generic[S]):
         self.offset = offset
 
     def _read_delta(self, record: Mapping[str, Any]) -> None:
-        if (record["term"], record["owner"]) != (self.term, self.owner):
+        chain = record["term"], record["owner"]
+        if chain != (self.term, self.owner) and self._refused.get(chain) == self.step:
+            # Its snapshot was refused, and was of the state that we have: go on.
+            self.term, self.owner = chain
+        if chain != (self.term, self.owner):
             if record["term"] > self.term:
                 raise StateDiverged(f"term {record['term']} has no snapshot before it")
             self.fenced += 1
@@ -117,10 +128,10 @@ class Journal(Generic[S]):
         self.state.apply_body(record["body"])
         self._stepped(record["step"], record["offsets"])
 
-    def _read_snapshot(self, record: Mapping[str, Any]) -> None:
+    def _read_snapshot(self, record: Mapping[str, Any], offset: int) -> None:
         chain = record["term"], record["owner"]
         if record["part"] == 0:
-            self._unfinished[chain] = _Parts(*chain, step=record["step"])
+            self._unfinished[chain] = _Parts(*chain, step=record["step"], at=offset)
             self._unfinished[chain].bodies.append(record["body"])
         else:
             parts = self._unfinished.get(chain)
@@ -137,11 +148,33 @@ class Journal(Generic[S]):
             return
         if (*chain, parts.step) != (self.term, self.owner, self.step):
             state = self._new_state()
-            state.restore_bodies(parts.bodies)
+            try:
+                state.restore_bodies(parts.bodies)
+            except RejectedState as error:
+                self._refuse(parts, error)
+                return
             self.state = state
+        self.snapshot_at = parts.at
         self.term, self.owner = chain
         self._stepped(parts.step, record["offsets"])
         self._bytes_since_snapshot = 0
+
+    def _refuse(self, parts: _Parts, error: RejectedState) -> None:
+        """Keep the state from before a snapshot that cannot be used."""
+        if self.term == 0:
+            raise StateDiverged(
+                f"the snapshot at offset {parts.at} is refused, and there is none "
+                f"before it: {error}"
+            ) from error
+        logger.error(
+            "The snapshot at offset %s, of term %s by %s, is refused, and the state "
+            "before it is kept: %s.",
+            parts.at,
+            parts.term,
+            parts.owner,
+            error,
+        )
+        self._refused[parts.term, parts.owner] = parts.step
 
     def _outranks(self, record: Mapping[str, Any]) -> bool:
         if (record["term"], record["owner"]) == (self.term, self.owner):
@@ -156,7 +189,8 @@ class Journal(Generic[S]):
         generation is that of the consumer group: it sets apart two workers that take
         over from the same term, one after the other.
         """
-        self.term = max(self.term + 1, generation)
+        refused = max((term for term, _ in self._refused), default=0)
+        self.term = max(self.term + 1, refused + 1, generation)
         self.owner = self._me
         return self.snapshot()
 

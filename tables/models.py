@@ -110,6 +110,7 @@ def open_models(stage: SmartMeter) -> JournaledTable[ModelsState]:
         sources=[stage.topology.windows, stage.topology.weather],
         new_state=lambda: ModelsState(rules, grace),
         growth_bytes_min=GROWTH_BYTES_MIN,
+        keeps_former=True,
         help="Forecasting models of each lane, and predictions that wait for labels.",
     )
 

@@ -52,7 +52,8 @@ class JournaledTable(faust.Table, Generic[S]):
     """A table of one state per partition, durable in a journal.
 
     sources are the topics whose offsets the state owns; growth_bytes_min is the least
-    growth of the journal between two snapshots (default: the setting).
+    growth of the journal between two snapshots (default: the setting); keeps_former
+    leaves the former snapshot in the journal, for a state that may refuse one.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class JournaledTable(faust.Table, Generic[S]):
         sources: Sequence[Topic],
         new_state: Callable[[], S],
         growth_bytes_min: int | None = None,
+        keeps_former: bool = False,
         help: str,  # noqa: A002 - Faust's name, printed by `faust tables`
     ) -> None:
         self.new_state = new_state
         self.sources = tuple(sources)
         self.journal_topic = journal
+        self.keeps_former = keeps_former
         self.growth_bytes_min = (
             growth_bytes_min or app.smartmeter.kafka.journal_bytes_min
         )
@@ -235,15 +238,23 @@ class JournaledTable(faust.Table, Generic[S]):
     async def write_snapshot(
         self, partition: int, journal: Journal[S], records: Sequence[bytes]
     ) -> None:
-        """Write a snapshot, then let the broker drop what lies before it."""
+        """Write a snapshot, then let the broker drop what lies before it.
+
+        Where the former one is kept, what lies before that.
+        """
+        former = journal.snapshot_at
         first = offset = -1
         for record in records:
             offset = await self._write(partition, record)
             journal.written(offset)
             first = offset if first < 0 else first
         # Another's record before ours may be a new owner's snapshot: let it be.
-        if first > 0 and journal.offset == offset:
-            task = asyncio.ensure_future(self._truncate(partition, first))
+        if journal.offset != offset:
+            return
+        journal.snapshot_at = first
+        before = former if self.keeps_former else first
+        if before > 0:
+            task = asyncio.ensure_future(self._truncate(partition, before))
             self._truncations.add(task)
             task.add_done_callback(self._truncations.discard)
 

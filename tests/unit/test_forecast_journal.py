@@ -1,0 +1,262 @@
+"""The forecast agent through its journal: whoever dies, it foresees the same."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents import forecast
+from app.errors import StateDiverged
+from app.predictor.online import Rules
+from app.wire.events import encode_event
+from tables.journal import Journal
+from tables.models import ModelsState
+
+QUARTER, HALF_DAY = 900, 43_200
+START = 1_700_006_400
+RULES = Rules(size=QUARTER, lead=HALF_DAY, threshold=116.0)
+WINDOWS, WEATHER = forecast.topology.windows.name, forecast.topology.weather.name
+
+
+def event(topic, offset, fields):
+    message = SimpleNamespace(
+        topic=topic, partition=0, offset=offset, value=encode_event(fields)
+    )
+    return SimpleNamespace(message=message, value=message.value)
+
+
+def events():
+    """A day and a half of two transformers: weather, then what closed."""
+    logs = {WINDOWS: 0, WEATHER: 0}
+
+    def next_event(topic, fields):
+        logs[topic] += 1
+        return event(topic, logs[topic] - 1, fields)
+
+    for number in range(146):
+        chance = np.random.default_rng(number)
+        epoch = START + QUARTER * number
+        celsius = float(10 * np.sin(number / 30))
+        for kind, hours in (("temperature", 0), ("forecast", 12)):
+            fields = {
+                "kind": kind,
+                "epoch": epoch + hours * 3_600,
+                "celsius": celsius + hours,
+                "hours": hours,
+                "sequence": 10 * number + hours,
+            }
+            yield next_event(WEATHER, fields)
+        if number < 2:
+            continue
+        maximum = 116 + 2 * np.sin(number / 15) + chance.normal(0, 0.1, 2)
+        columns = {
+            "lane": 0,
+            "watermark": epoch,
+            "start": [epoch - 2 * QUARTER] * 2,
+            "line": [11, 11],
+            "transformer": [1, 2],
+            "minimum": maximum - 2,
+            "maximum": maximum,
+            "mean": maximum - 1,
+            "usagepoint": [1, 1],  # of no use to a forecast
+        }
+        yield next_event(WINDOWS, columns)
+
+
+EVENTS = list(events())
+
+
+class Worker:
+    """A worker reduced to the steps between which it can die."""
+
+    lives = 0
+
+    def __init__(self, log, generation):
+        Worker.lives += 1
+        self.log = log
+        owner = f"worker-{Worker.lives}"
+        self.journal = Journal(lambda: ModelsState(RULES, QUARTER), owner)
+        for offset, record in enumerate(log):
+            self.journal.read(offset, record)
+        self.write(self.journal.begin_term(generation))
+
+    def write(self, records):
+        for record in records:
+            self.journal.written(len(self.log))
+            self.log.append(record)
+
+    def next_group(self, size):
+        offsets = self.journal.offsets
+        after = [
+            e for e in EVENTS if e.message.offset > offsets.get(e.message.topic, -1)
+        ]
+        return after[:size]
+
+    def fold(self, group):
+        change = forecast.change(0, self.journal.state, group)
+        offsets = {each.message.topic: each.message.offset for each in group}
+        return change.results, self.journal.delta(change.body, offsets)
+
+
+def foreseen(results):
+    """Return predictions by target; what is repeated must be equal to the letter."""
+    found = {}
+    for topic, lane, value in results:
+        assert (forecast.topology.predictions, 0) == (topic, lane)
+        target = orjson.loads(value)["epoch"][0]
+        assert value == found.setdefault(target, value)
+    return found
+
+
+def uninterrupted():
+    worker = Worker([], 1)
+    results, _ = worker.fold(EVENTS)
+    return foreseen(results), worker.journal.state
+
+
+EXPECTED, STATE = uninterrupted()
+
+
+def body_of(state):
+    option = orjson.OPT_SERIALIZE_NUMPY
+    return [orjson.dumps(body, option=option) for body in state.dump()]
+
+
+def test_every_window_is_foreseen_from_once():
+    assert 144 == len(EXPECTED)
+    assert 2 * 144 == STATE.forecaster.scores.made
+    assert 2 * (144 - 48) == STATE.forecaster.scores.scored
+
+
+def test_prediction_says_what_the_topic_documents():
+    first = orjson.loads(EXPECTED[START + HALF_DAY])
+    assert {
+        "v": 1,
+        "lane": 0,
+        "made": START + 2 * QUARTER,
+        "hours": 12,
+        "threshold": 116.0,
+        "temperature": 12.0,
+        "epoch": [START + HALF_DAY] * 2,
+        "line": [11, 11],
+        "transformer": [1, 2],
+        "probability": first["probability"],
+        "alert": [p >= 0.5 for p in first["probability"]],
+    } == first
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 60),
+            st.sampled_from(["lives", "dies", "pauses"]),
+            st.booleans(),
+        ),
+        min_size=5,
+        max_size=40,
+    )
+)
+def test_whoever_dies_the_predictions_are_the_same_and_nothing_is_learnt_twice(steps):
+    log, results = [], []
+    worker = Worker(log, 1)
+    steps = [*steps, *[(50, "lives", False)] * (len(EVENTS) // 50 + 1)]
+    for generation, (size, fate, snapshot) in enumerate(steps, start=2):
+        group = worker.next_group(size)
+        if not group:
+            break
+        made, record = worker.fold(group)
+        results += made  # before the journal: they may be all that is left
+        if fate == "lives":
+            worker.write([record])
+            if snapshot:
+                worker.write(worker.journal.snapshot())
+            continue
+        former = worker
+        worker = Worker(log, generation)
+        if fate == "pauses":
+            former.write([record])  # too late: it is fenced
+    assert EXPECTED == foreseen(results)
+    assert body_of(STATE) == body_of(worker.journal.state)
+
+
+def test_event_of_no_use_is_told_and_changes_nothing(caplog):
+    state = ModelsState(RULES, QUARTER)
+    before = body_of(state)
+    bad = [
+        event(WINDOWS, 0, {"watermark": 1, "start": [0]}),
+        event(WEATHER, 0, {"kind": "forecast", "epoch": "tomorrow"}),
+        SimpleNamespace(
+            value=b"{", message=SimpleNamespace(topic=WINDOWS, partition=0, offset=1)
+        ),
+    ]
+    change = forecast.change(0, state, bad)
+    assert ({"events": []}, []) == (change.body, change.results)
+    assert before == body_of(state)
+    assert 3 == caplog.text.count("of no use to the forecast")
+
+
+# A poisoned checkpoint -------------------------------------------------------------
+
+
+def poisoned(log, **changes):
+    """Return the last snapshot of a log as a stranger's, with its models changed."""
+    record = orjson.loads(
+        next(
+            value
+            for value in reversed(log)
+            if b'"snapshot"' in value and b'"rules"' in value
+        )
+    )
+    record |= {"term": record["term"] + 1, "owner": "stranger", "parts": 1}
+    record["body"] |= changes
+    return orjson.dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"v": 99}, "version 99 is not known"),
+        ({"level": {"weights": [None]}}, "models: weights"),
+        ({"rules": None}, "models: size is missing"),
+        ({"champion": "os.system"}, "no model is called"),
+    ],
+)
+def test_poisoned_checkpoint_is_refused_and_the_one_before_is_used(
+    changes, told, caplog
+):
+    log = []
+    worker = Worker(log, 1)
+    _, record = worker.fold(EVENTS[:100])
+    worker.write([record])
+    expected = body_of(worker.journal.state)
+    log.append(poisoned(log, **changes))
+    with caplog.at_level(logging.ERROR):
+        other = Worker(log, 1)
+    assert told in caplog.text
+    assert "the state before it is kept" in caplog.text
+    assert expected == body_of(other.journal.state)
+    assert worker.journal.offsets == other.journal.offsets
+    # Its own snapshot outranks the poison, for whoever reads next.
+    assert expected == body_of(Worker(log, 1).journal.state)
+
+
+def test_owner_whose_snapshot_is_refused_is_followed_where_the_state_is_the_same():
+    log = []
+    Worker(log, 1)
+    owner = Worker(log, 1)
+    log[-1] = log[-1].replace(b'"champion":"regression"', b'"champion":"chance"')
+    _, record = owner.fold(EVENTS[:100])
+    owner.write([record])
+    assert body_of(owner.journal.state) == body_of(Worker(log, 1).journal.state)
+
+
+def test_poisoned_checkpoint_with_none_before_it_stops_the_worker():
+    log = []
+    Worker(log, 1)
+    with pytest.raises(StateDiverged, match=r"none before it.*version 99"):
+        Worker([poisoned(log, v=99)], 1)
