@@ -59,6 +59,18 @@ class Topology:
         """First tokens under which the stream stores readings: `<this>.<lane>.…`."""
         return f"{self.settings.namespace}.lane"
 
+    def published_subject(self, stored: str) -> str:
+        """Return the subject on which a message was published, given the stored one.
+
+        >>> from app.settings import Settings
+        >>> Topology(Settings()).published_subject("smartmeter.lane.3.11.2.71")
+        'smartmeter.voltage.raw.data.11.2.71'
+        """
+        rest = stored.removeprefix(f"{self.lane_subject}.")
+        if rest == stored:
+            return stored
+        return f"{self.subject}.data.{rest.partition('.')[2]}"
+
     @property
     def weather_subject(self) -> str:
         """First tokens under which the stream stores temperatures and forecasts."""

@@ -185,7 +185,8 @@ async def _carried(topology: Topology) -> Carried:
         places = [TopicPartition(name, lane) for lane in range(topology.lanes)]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
+        for place, begin in (await consumer.beginning_offsets(places)).items():
+            consumer.seek(place, begin)
         while any([await consumer.position(place) < ends[place] for place in places]):
             for place, records in (await consumer.getmany(timeout_ms=500)).items():
                 for record in records:

@@ -22,6 +22,7 @@ COMMANDS = {
     "exporter": "Export figures of NATS, Kafka and Cassandra.",
     "simulate": "Publish the readings of simulated meters.",
     "evaluate": "Try the forecast over data in one pass; print its scores.",
+    "dead-letters": "List, show and replay messages that could not be used.",
     "topics": "Create and check the Kafka topics.",
     "schema": "Create and check the Cassandra tables.",
     "batch": "Work over all that is stored: averages, verify.",

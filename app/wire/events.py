@@ -15,9 +15,12 @@ predictions     {"v":1,"lane","made":s,"hours":12,"threshold":V,"temperature":°
                  "epoch":[s],"line":[],"transformer":[],"probability":[],"alert":[]}
 dead-letters    {"v":1,"reason","detail","subject","stream","sequence","arrival":s,
                  "payload":base64}
+                and, where one has been sent again, a mark:
+                {"v":1,"replayed":identity,"at":s,"stream","sequence"}
 """
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +32,7 @@ from app.errors import Reason, RejectedMessage
 __all__ = [
     "VERSION",
     "DeadLetter",
+    "decode_dead_letter",
     "decode_event",
     "encode_dead_letter",
     "encode_event",
@@ -51,6 +55,15 @@ class DeadLetter:
     sequence: int
     arrival: float
     payload: bytes
+
+    @property
+    def identity(self) -> str:
+        """The same for repeats of a letter, and different for any other letter.
+
+        The entries of a JSON batch share its sequence, so the payload counts too.
+        """
+        digest = hashlib.blake2b(self.payload, digest_size=4).hexdigest()
+        return f"{self.stream}/{self.sequence}/{digest}"
 
 
 def encode_event(fields: Mapping[str, Any]) -> bytes:
@@ -87,6 +100,27 @@ def encode_dead_letter(letter: DeadLetter) -> bytes:
             "payload": base64.b64encode(letter.payload).decode(),
         }
     )
+
+
+def decode_dead_letter(value: bytes | None) -> DeadLetter:
+    """Return the dead letter that a Kafka value holds.
+
+    Raises:
+        RejectedMessage: It is none, or of a version that this build does not know.
+    """
+    fields = decode_event(value)
+    try:
+        return DeadLetter(
+            reason=Reason(fields["reason"]),
+            detail=str(fields["detail"]),
+            subject=str(fields["subject"]),
+            stream=str(fields["stream"]),
+            sequence=int(fields["sequence"]),
+            arrival=float(fields["arrival"]),
+            payload=base64.b64decode(fields["payload"], validate=True),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RejectedMessage(Reason.JSON, f"not a dead letter: {error!r}") from None
 
 
 def encode_maximum(epoch: int, voltage: float) -> bytes:

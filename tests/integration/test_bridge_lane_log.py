@@ -69,7 +69,7 @@ async def values(topology, lane, topic=None):
     try:
         place = TopicPartition((topic or topology.readings).name, lane)
         consumer.assign([place])
-        await consumer.seek_to_beginning(place)
+        consumer.seek(place, 0)
         end, found = (await consumer.end_offsets([place]))[place], []
         while await consumer.position(place) < end:
             batch = await consumer.getmany(place, timeout_ms=500)
