@@ -15,7 +15,7 @@ __all__ = ["Reckoning"]
 
 LOOK_SECONDS = 0.25
 STILL_SECONDS = 2.0  # nothing moves for so long, and all is accounted for: the end
-STUCK_SECONDS = 20.0  # nothing moves for so long, and something is missing: give up
+STUCK_SECONDS = 45.0  # nothing moves for so long, and something is missing: give up
 SETTLE_SECONDS_MAX = 180.0
 
 

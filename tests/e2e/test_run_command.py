@@ -79,10 +79,11 @@ def said(tmp_path):
     return (tmp_path / "stderr").read_text()
 
 
-def wait_for(condition, seconds=180):
+def wait_for(condition, tmp_path, seconds=180, process=None):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, said(tmp_path)
+        assert process is None or process.poll() is None, said(tmp_path)
         time.sleep(0.1)
 
 
@@ -124,7 +125,9 @@ def test_figures_add_up_and_are_those_of_cassandra(run, stack, tmp_path):
 
     # Again, on the data of the first run, until Ctrl-C.
     process = run()
-    wait_for(lambda: said(tmp_path).count("windows closed") > 1)
+    wait_for(
+        lambda: said(tmp_path).count("windows closed") > 1, tmp_path, process=process
+    )
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert 0 == process.returncode, said(tmp_path)
@@ -139,7 +142,7 @@ def test_figures_add_up_and_are_those_of_cassandra(run, stack, tmp_path):
 
 def test_process_that_dies_ends_the_run_with_its_log(run, stack, tmp_path):
     process = run()
-    wait_for(lambda: "windows closed" in said(tmp_path))
+    wait_for(lambda: "windows closed" in said(tmp_path), tmp_path, process=process)
     psutil.Process(stack.ledger.read()["bridge"].pid).kill()
     output, _ = process.communicate(timeout=120)
     assert 1 == process.returncode
@@ -151,10 +154,10 @@ def test_process_that_dies_ends_the_run_with_its_log(run, stack, tmp_path):
 
 def test_launcher_that_is_killed_takes_its_processes_with_it(run, stack, tmp_path):
     process = run()
-    wait_for(lambda: "bridge: ready" in said(tmp_path))
+    wait_for(lambda: "bridge: ready" in said(tmp_path), tmp_path, process=process)
     assert "bridge" in left_behind(stack)
     process.kill()
-    wait_for(lambda: not left_behind(stack), seconds=60)
+    wait_for(lambda: not left_behind(stack), tmp_path, seconds=60)
 
 
 def test_wrong_setting_stops_the_run_in_one_line(stack):
