@@ -166,10 +166,17 @@ def _sends() -> Graph:
 
 
 def _letters() -> Graph:
-    letters = increase("smartmeter_bridge_dead_letters_total")
+    letters = " or ".join(
+        increase(f"smartmeter_{name}_total")
+        for name in (
+            "bridge_dead_letters",
+            "live_frames_rejected",
+            "archive_records_rejected",
+        )
+    )
     return graph(
         "Dead letters",
-        "Messages of no use, by reason.",
+        "Messages and records of no use, by reason.",
         "short",
         Query(f"sum by (reason) ({letters})", "{{reason}}"),
         draw="bars",

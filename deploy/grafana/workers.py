@@ -41,11 +41,14 @@ def _running() -> Graph:
 
 def _lanes() -> Graph:
     assigned = select("smartmeter_faust_assigned_partitions", 'topic=~".+[.]readings"')
+    carried = select("smartmeter_bridge_lanes")
     return graph(
-        "Lanes of each worker",
-        "Partitions of readings that the group has given to each process.",
+        "Lanes of each process",
+        "Those that a bridge carries, and partitions of readings that the group has"
+        " given to each worker.",
         "short",
         Query(f"sum by (job, instance) ({assigned})", PROCESS),
+        Query(f"sum by (job, instance) ({carried})", PROCESS),
         draw="steps",
     )
 
