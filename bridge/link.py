@@ -11,7 +11,7 @@ anew anyway, and an acknowledgement kept back from before it would be of no use.
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
@@ -26,12 +26,11 @@ MESSAGE, MESSAGE_WITH_HEADERS = ord("M"), ord("H")
 ACKNOWLEDGEABLE = b"$JS.ACK."
 
 
-class Packed(NamedTuple):
-    """A message as it came: reply is the subject that acknowledges it."""
+Packed = tuple[bytes, bytes, bytes]
+"""Of a message: its subject, the subject that acknowledges it, its payload.
 
-    subject: bytes
-    reply: bytes
-    payload: bytes
+A plain tuple, because a named one costs a tenth of all that a reading costs here.
+"""
 
 
 class Inbox:
@@ -103,7 +102,7 @@ class LinkParser(Parser):
             if kind == MESSAGE_WITH_HEADERS:
                 begin += int(words[-2])
             if words[2].startswith(ACKNOWLEDGEABLE):
-                inbox.messages.append(Packed(words[0], words[2], buffer[begin:stop]))
+                inbox.messages.append((words[0], words[2], buffer[begin:stop]))
                 brought.add(words[1])
             elif kind == MESSAGE_WITH_HEADERS:
                 inbox.on_status(buffer[end + 2 : begin])

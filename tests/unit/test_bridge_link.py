@@ -68,8 +68,8 @@ def test_messages_arrive_whole_however_the_bytes_are_cut(given_messages, cuts):
     asyncio.run(parse(parser, stream, cuts))
 
     expected = [payload for payload, _ in given_messages]
-    assert expected == [each.payload for each in inbox.messages]
-    assert {ACK} >= {each.reply for each in inbox.messages}
+    assert expected == [payload for _, _, payload in inbox.messages]
+    assert {ACK} >= {reply for _, reply, _ in inbox.messages}
     assert expected == [body for _, _, _, body, _ in client.messages]
     assert (len(given_messages), [STATUS]) == (client.pings, statuses)
 
@@ -129,4 +129,4 @@ async def test_half_a_message_is_forgotten_with_its_connection():
     await parser.parse(message(7, b"lost")[:-4])
     parser.reset()
     await parser.parse(message(7, b"new"))
-    assert [b"new"] == [each.payload for each in inbox.messages]
+    assert [b"new"] == [payload for _, _, payload in inbox.messages]

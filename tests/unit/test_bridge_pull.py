@@ -6,7 +6,6 @@ import orjson
 import pytest
 from nats.js.api import ConsumerConfig, ConsumerInfo
 
-from bridge.link import Packed
 from bridge.pull import OrderBroken, Pull
 
 INFO = ConsumerInfo(
@@ -46,7 +45,7 @@ class FakeLink:
             reply = (
                 f"$JS.ACK.RAW.lane-3.1.{100 + number}.{number}.17{'0' * 17}.{pending}"
             )
-            self.inbox.messages.append(Packed(b"s", reply.encode(), b"%d" % number))
+            self.inbox.messages.append((b"s", reply.encode(), b"%d" % number))
         self.inbox.arrived()
 
     def say(self, status, *headers):
