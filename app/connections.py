@@ -213,9 +213,11 @@ def _kafka_trouble(settings: Settings, cause: Exception) -> Exception:
             f"{where} refuses the user {settings.kafka.user!r} ({kind}):"
             " see SMARTMETER_KAFKA__USER, …__PASSWORD and …__SASL_MECHANISM"
         )
+    hint = ""
+    if isinstance(cause, KafkaError):
+        hint = "; one that demands TLS or a user says no more than that"
     return KafkaUnavailable(
-        f"{where} (SMARTMETER_KAFKA__SERVERS) does not answer: {cause or kind};"
-        " a broker that demands TLS or a user says no more than that"
+        f"{where} (SMARTMETER_KAFKA__SERVERS) does not answer: {cause or kind}{hint}"
     )
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "StreamRestarted",
     "ensure_others_consumer",
     "ensure_stream",
+    "lane_consumer",
     "purge_carried",
     "renew_lane_consumer",
 ]

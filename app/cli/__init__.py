@@ -23,6 +23,7 @@ COMMANDS = {
     "simulate": "Publish the readings of simulated meters.",
     "evaluate": "Try the forecast over data in one pass; print its scores.",
     "dead-letters": "List, show and replay messages that could not be used.",
+    "check": "Go along the road; name the first hop that fails.",
     "topics": "Create and check the Kafka topics.",
     "schema": "Create and check the Cassandra tables.",
     "batch": "Work over all that is stored: averages, verify.",
