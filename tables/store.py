@@ -24,7 +24,6 @@ class JournalStore(Store):
         super().__init__(*args, **options)
         self.journals: dict[int, Journal[Any]] = {}
         self.ready: set[int] = set()
-        self.settled: set[tuple[str, int]] = set()
 
     def journal(self, partition: int) -> Journal[Any]:
         """Return the journal of a partition, new if there is none."""
@@ -79,7 +78,6 @@ class JournalStore(Store):
         # A worker may have no partition of this table, and aiokafka commits no nothing.
         if not places or await self._seek(places):
             self.ready = partitions
-            self.settled.clear()
             here = sorted(partitions)
             logger.info("%s: partitions %s are ready.", self.table_name, here)
 

@@ -19,6 +19,7 @@ import faust
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
+from faust.types import TP
 
 from app.errors import StateDiverged
 from app.metrics import live
@@ -130,7 +131,7 @@ class JournaledTable(faust.Table, Generic[S]):
         on_the_way: deque[asyncio.Task[None]] = deque()
         async for events in stream.noack_take(worker.group_frames_max, within):
             try:
-                results, steps = self._fold(events, fold)
+                results, steps = await self._fold(events, fold)
             except Exception as error:  # noqa: BLE001 - see below
                 # Whatever left this loop would acknowledge the group (faust.md 1.3).
                 self.app.fail(error)
@@ -155,12 +156,12 @@ class JournaledTable(faust.Table, Generic[S]):
         except Exception as error:  # noqa: BLE001 - half a snapshot is of no use
             self.app.fail(error)
 
-    def _fold(
+    async def _fold(
         self, events: Sequence[Any], fold: "Fold[S]"
     ) -> tuple[list[Result], list[tuple[int, Journal[S], bytes]]]:
         results: list[Result] = []
         steps = []
-        for partition, admitted in self._admit(events).items():
+        for partition, admitted in (await self._admit(events)).items():
             journal: Journal[S] = self.data.journals[partition]
             change = fold(partition, journal.state, admitted)
             offsets = {event.message.topic: event.message.offset for event in admitted}
@@ -197,17 +198,17 @@ class JournaledTable(faust.Table, Generic[S]):
         """Admit nothing until the next recovery is complete."""
         self.data.ready = set()
 
-    def _admit(self, events: Sequence[Any]) -> dict[int, list[Any]]:
+    async def _admit(self, events: Sequence[Any]) -> dict[int, list[Any]]:
         """Return the events that come next, by partition, in order.
 
         Left out: what the state includes already, and partitions that are not ours now.
         """
         store: JournalStore = self.data
         admitted: dict[int, list[Any]] = {}
-        reached: dict[tuple[str, int], int] = {}
+        reached: dict[TP, int] = {}
         for event in events:
             message = event.message
-            place = message.topic, message.partition
+            place = TP(message.topic, message.partition)
             if message.partition not in store.ready:
                 continue
             offsets = store.journals[message.partition].offsets
@@ -215,22 +216,32 @@ class JournaledTable(faust.Table, Generic[S]):
             if message.offset <= last:
                 continue
             if message.offset > last + 1:
-                self._gap(place, last, message.offset)
-            store.settled.add(place)
+                await self._check_gap(place, last, message.offset)
+                journal = store.journals.get(message.partition)
+                if journal is None or journal.offsets is not offsets:
+                    continue  # the lane changed hands meanwhile: it is read again
             reached[place] = message.offset
             admitted.setdefault(message.partition, []).append(event)
         return admitted
 
-    def _gap(self, place: tuple[str, int], last: int, offset: int) -> None:
-        if place in self.data.settled:
+    async def _check_gap(self, place: TP, last: int, offset: int) -> None:
+        """Let a gap pass that the broker's retention made; stop the process at others.
+
+        A process that stops reads again from where its state ends.
+        """
+        earliest = (await self.app.consumer.earliest_offsets(place))[place]
+        if earliest <= last + 1:
             self.app.fail(
-                StateDiverged(f"{place}: offset {offset} follows {last} while running")
+                StateDiverged(
+                    f"{place.topic} partition {place.partition}: offset {offset} came,"
+                    f" and {last + 1} did not"
+                )
             )
         if last >= 0:
-            # Only the broker's retention can have taken them: nothing brings them back.
             logger.error(
                 "%s partition %s: records %s to %s were deleted before they were read.",
-                *place,
+                place.topic,
+                place.partition,
                 last + 1,
                 offset - 1,
             )
