@@ -7,9 +7,14 @@ two topics interleave: app/predictor/lane.py says by which rule, in event time.
 
 import logging
 import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from aiokafka.errors import IllegalStateError
+from faust.types import TP
+
+from app.domain.weather import Silence
 from app.errors import RejectedMessage
 from app.metrics import forecast as metrics
 from app.metrics.forecast import ForecastFigures
@@ -19,12 +24,13 @@ from app.predictor.online import MODELS
 from app.predictor.scores import figures as scored_figures
 from app.wire.events import decode_event, encode_event
 from app.worker import Result, app
-from tables.models import ModelsState, entry, models, parse
+from tables.models import SILENCE, ModelsState, entry, models, parse
 from tables.table import Change
 
 __all__ = ["change", "figures", "forecast"]
 
 logger = logging.getLogger(__name__)
+silence = Silence(10.0)
 topology = app.topology
 settings = app.smartmeter
 
@@ -32,12 +38,20 @@ settings = app.smartmeter
 @app.agent(app.channel_for(topology.windows, topology.weather), name="forecast")
 async def forecast(stream: Any) -> None:
     """Foresee each transformer's maximum a horizon ahead; learn from what came."""
-    await models.consume(stream, change)
+    await models.consume(stream, fold)
 
 
-def change(lane: int, state: ModelsState, events: Sequence[Any]) -> Change:
+def fold(lane: int, state: ModelsState, events: Sequence[Any]) -> Change:
+    """Take events, and hear whether the weather has fallen silent."""
+    is_silent = _is_silent(lane, events, time.monotonic())
+    return change(lane, state, events, is_silent=is_silent)
+
+
+def change(
+    lane: int, state: ModelsState, events: Sequence[Any], *, is_silent: bool
+) -> Change:
     """Take windows and weather; results are predictions."""
-    taken = []
+    taken: list[Any] = []
     results: list[Result] = []
     for event in events:
         message = event.message
@@ -55,10 +69,34 @@ def change(lane: int, state: ModelsState, events: Sequence[Any]) -> Change:
             )
             continue
         taken.append(kept)
-        for outcome in state.take(parsed):
-            results.append(_predictions(lane, outcome))
-            _report(lane, outcome)
+        results += _results(lane, state.take(parsed))
+    if is_silent and state.is_overdue:
+        taken.append(SILENCE)
+        results += _results(lane, state.take(None))
     return Change(body={"events": taken}, results=results)
+
+
+def _is_silent(lane: int, events: Sequence[Any], now: float) -> bool:
+    """Tell whether the weather was read to its end a while ago, and none has come.
+
+    The one look at a clock: the bridge carries weather and readings side by side, and
+    either may come first after an outage. What is heard here is journaled.
+    """
+    place = TP(topology.weather.name, lane)
+    new = [e.message.offset for e in events if e.message.topic == place.topic]
+    read = new[-1] if new else models.offset(lane, topology.weather)
+    try:
+        end = app.consumer.highwater(place)  # known from the first fetch on
+    except (AssertionError, IllegalStateError):
+        end = None  # the lane is on its way to another worker
+    nothing_more = not new and end is not None and read + 1 >= end
+    return silence.look(lane, nothing_more=nothing_more, now=now)
+
+
+def _results(lane: int, outcomes: Sequence[Outcome]) -> list[Result]:
+    for outcome in outcomes:
+        _report(lane, outcome)
+    return [_predictions(lane, outcome) for outcome in outcomes]
 
 
 def _predictions(lane: int, outcome: Outcome) -> Result:

@@ -18,11 +18,22 @@ from app.worker import SmartMeter, app
 from tables.journal import Body
 from tables.table import JournaledTable
 
-__all__ = ["ModelsState", "entry", "models", "open_models", "parse", "rules_of"]
+__all__ = [
+    "SILENCE",
+    "ModelsState",
+    "entry",
+    "models",
+    "open_models",
+    "parse",
+    "rules_of",
+]
 
 GROWTH_BYTES_MIN = 256 << 10  # some 600 windows of a lane with few transformers
-Taken = tuple[list[ClosedWindow], int] | WeatherEvent
-"""Windows that closed together and the watermark that closed them, or weather."""
+Taken = tuple[list[ClosedWindow], int] | WeatherEvent | None
+"""Windows that closed together and the watermark that closed them; weather; or None:
+the weather's log has been read to its end."""
+
+SILENCE: Body = {"weather": "silent"}
 
 WINDOW_COLUMNS = ("start", "line", "transformer", "minimum", "maximum", "mean")
 WEATHER_FIELDS = ("kind", "epoch", "celsius", "hours", "sequence")
@@ -41,7 +52,9 @@ class ModelsState(LaneForecast):
 
     def take(self, taken: Taken) -> list[Outcome]:
         """Take one event; return what came of it."""
-        if isinstance(taken, WeatherEvent):
+        if taken is None:
+            outcomes = self.take_silence()
+        elif isinstance(taken, WeatherEvent):
             outcomes = self.take_weather(taken)
             if taken.hours:
                 self.foretold = taken.celsius
@@ -85,6 +98,8 @@ def parse(kept: Body) -> Taken:
     Raises:
         KeyError, TypeError, ValueError: It is neither windows nor weather.
     """
+    if kept == SILENCE:
+        return None
     if "watermark" in kept:
         return list(closed_windows(kept)), int(kept["watermark"])
     return WeatherEvent.from_fields(kept)

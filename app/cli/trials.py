@@ -167,6 +167,7 @@ def _closed(
         began = time.process_time()
         for trial, columns in parts:
             trial.take(columns, made, window.weather)
+            trial.take_silence()
         seconds += time.process_time() - began
         if all(trial.is_complete for trial in trials.values()):
             break
@@ -209,7 +210,9 @@ async def _stored(settings: Settings, plan: Plan) -> tuple[dict[int, Trial], flo
             trial = _trial(plan, 1 / plan.lanes)
             async for taken in _merged(consumer, topics, lane):
                 began = time.process_time()
-                if "watermark" in taken:
+                if taken is None:
+                    trial.take_silence()
+                elif "watermark" in taken:
                     trial.take(taken, int(taken["watermark"]))
                 else:
                     trial.take_weather(WeatherEvent.from_fields(taken))
@@ -227,8 +230,11 @@ async def _stored(settings: Settings, plan: Plan) -> tuple[dict[int, Trial], flo
 
 async def _merged(
     consumer: Any, topics: Iterable[str], lane: int
-) -> AsyncIterator[dict[str, Any]]:
-    """Yield the events of two topics in the order of their writing."""
+) -> AsyncIterator[dict[str, Any] | None]:
+    """Yield a lane's windows and weather in the order of their writing.
+
+    None stands for: there is no more weather.
+    """
     places = [TopicPartition(topic, lane) for topic in topics]
     consumer.assign(places)
     await consumer.seek_to_beginning(*places)
@@ -242,3 +248,8 @@ async def _merged(
             return
         place = min(heads, key=lambda each: heads[each].timestamp)
         yield decode_event(heads.pop(place).value)
+        if (
+            places[1] not in heads
+            and await consumer.position(places[1]) >= ends[places[1]]
+        ):
+            yield None

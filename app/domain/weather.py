@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Weather", "WeatherEvent"]
+__all__ = ["Silence", "Weather", "WeatherEvent"]
 
 GAP_SECONDS_MAX = 3 * 3_600  # a longer gap between two forecasts is not bridged
 EPOCHS_MAX = 10_000  # kept per lead at most, against forecasts for absurd epochs
@@ -157,3 +157,25 @@ class Weather:
             if not math.isfinite(total) or int(count) < 1:
                 raise ValueError("a sum of temperatures is not finite")
             self._said.setdefault(int(hours), {})[int(start)] = total, int(count)
+
+
+class Silence:
+    """For how long each lane's weather has had nothing more to say."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: dict[int, float] = {}
+
+    def look(self, lane: int, *, nothing_more: bool, now: float) -> bool:
+        """Return whether there was nothing more for so long that it is silence.
+
+        >>> silence = Silence(10.0)
+        >>> silence.look(0, nothing_more=True, now=100.0)
+        False
+        >>> silence.look(0, nothing_more=True, now=110.0)
+        True
+        """
+        if not nothing_more:
+            self._since.pop(lane, None)
+            return False
+        return now - self._since.setdefault(lane, now) >= self._seconds

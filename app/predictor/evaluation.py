@@ -105,6 +105,10 @@ class Trial:
         self._exemplify(columns)
         self._note(self.lane.take_windows(closed_windows(columns), made))
 
+    def take_silence(self) -> None:
+        """Take the word that there is no more weather so far."""
+        self._note(self.lane.take_silence())
+
     def take_weather(self, event: WeatherEvent) -> None:
         """Take what weather said."""
         self._note(self.lane.take_weather(event))

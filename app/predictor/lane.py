@@ -3,9 +3,13 @@
 What is foreseen must not depend on which of the two logs was read faster. So a closed
 window waits until the weather has come past it, in the weather's own event time and
 with the same grace as readings have; by then all that was said up to the window is
-known, and nothing that was said later is asked (a forecast's lead sees to that). Where
-the weather stays behind by more than the patience, it is not waited for: from a dead
-weather station come predictions without a temperature, not silence.
+known, and nothing that was said later is asked (a forecast's lead sees to that).
+
+A weather station may fall silent. Only who reads the log can tell silence from being
+behind, and says so (`take_silence`): then a window for which the weather is late by
+more than the patience waits no longer. So a dead station brings predictions without a
+temperature, not silence; and as the word is journaled like an event, a state that is
+read back has heard it at the same place.
 """
 
 from collections import deque
@@ -76,8 +80,25 @@ class LaneForecast:
         self.weather.take(event)
         return list(self._advance())
 
-    def _advance(self) -> Iterator[Outcome]:
-        while self.held and self._is_due(self.held[0].window.start):
+    def take_silence(self) -> list[Outcome]:
+        """Take the word that the weather's log has been read to its end."""
+        return list(self._advance(is_silent=True))
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the word of the weather's silence would set a window free."""
+        if not self.held:
+            return False
+        clock = self.weather.clock
+        known_to = clock if clock is not None else self.first
+        return (self.front or 0) - (known_to or 0) > self.patience
+
+    def _advance(self, *, is_silent: bool = False) -> Iterator[Outcome]:
+        while self.held and (
+            self._is_weather_past(self.held[0].window.start)
+            or (is_silent and self.is_overdue)
+            or sum(len(held.window) for held in self.held) > HELD_ROWS_MAX
+        ):
             held = self.held.popleft()
             start = held.window.start
             target = start + self.rules.lead
@@ -89,16 +110,9 @@ class LaneForecast:
             if len(predictions.key):
                 yield Outcome(learnt=learnt, predictions=predictions, made=held.made)
 
-    def _is_due(self, start: int) -> bool:
+    def _is_weather_past(self, start: int) -> bool:
         clock = self.weather.clock
-        if clock is not None and clock >= start + self.rules.size + self.grace:
-            return True
-        known_to = clock if clock is not None else self.first
-        behind = (self.front or start) - (known_to or 0)
-        return behind > self.patience or self._held_rows() > HELD_ROWS_MAX
-
-    def _held_rows(self) -> int:
-        return sum(len(held.window) for held in self.held)
+        return clock is not None and clock >= start + self.rules.size + self.grace
 
     # State --------------------------------------------------------------------------
 

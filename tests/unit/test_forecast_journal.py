@@ -97,7 +97,7 @@ class Worker:
         return after[:size]
 
     def fold(self, group):
-        change = forecast.change(0, self.journal.state, group)
+        change = forecast.change(0, self.journal.state, group, is_silent=False)
         offsets = {each.message.topic: each.message.offset for each in group}
         return change.results, self.journal.delta(change.body, offsets)
 
@@ -194,7 +194,7 @@ def test_event_of_no_use_is_told_and_changes_nothing(caplog):
             value=b"{", message=SimpleNamespace(topic=WINDOWS, partition=0, offset=1)
         ),
     ]
-    change = forecast.change(0, state, bad)
+    change = forecast.change(0, state, bad, is_silent=True)
     assert ({"events": []}, []) == (change.body, change.results)
     assert before == body_of(state)
     assert 3 == caplog.text.count("of no use to the forecast")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.weather import EPOCHS_MAX, Weather, WeatherEvent
+from app.domain.weather import EPOCHS_MAX, Silence, Weather, WeatherEvent
 
 HOUR = 3_600
 TWELVE = 12 * HOUR
@@ -97,3 +97,12 @@ def test_state_survives_json_to_the_bit(events):
 def test_poisoned_state_is_refused(sums):
     with pytest.raises((TypeError, ValueError)):
         Weather(900).restore({"clock": 1, "sequence": 1, "said": [[12, 0, *sums]]})
+
+
+def test_silence_begins_anew_with_each_word_and_is_a_lanes_own():
+    silence = Silence(10.0)
+    looks = [(0, True, 0), (1, True, 5), (0, False, 9), (0, True, 10), (0, True, 19)]
+    assert not any(silence.look(n, nothing_more=x, now=at) for n, x, at in looks)
+    assert silence.look(1, nothing_more=True, now=15)
+    assert not silence.look(0, nothing_more=True, now=19.9)
+    assert silence.look(0, nothing_more=True, now=20)
