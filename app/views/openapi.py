@@ -77,13 +77,15 @@ def document() -> dict[str, Any]:
     }
 
 
+SORTS = [f"{sign}{name}" for name in SORT_COLUMNS for sign in ("", "-")]
+AWAY = "Its worker does not answer now; `missing` names the lane."
+
+
 def _paths() -> dict[str, Any]:
     keys = [
         _query("line", INTEGER, "Only this line."),
         _query("transformer", INTEGER, "Only transformers of this number."),
     ]
-    sorts = [f"{sign}{name}" for name in SORT_COLUMNS for sign in ("", "-")]
-    away = "Its worker does not answer now; `missing` names the lane."
     return {
         "/api/v1/overview": _page(
             "Totals, lanes and workers of the cluster", schemas.OVERVIEW, []
@@ -94,7 +96,7 @@ def _paths() -> dict[str, Any]:
             [
                 _query("state", {"enum": [*STATES]}, "Open or closed ones only."),
                 *keys,
-                _query("sort", {"enum": sorts}, "A column; - for the largest first."),
+                _query("sort", {"enum": SORTS}, "A column; - for the largest first."),
                 _query("limit", _whole(1, LIMIT_MAX, LIMIT_DEFAULT), "Most windows."),
                 _query("format", {"enum": [*FORMATS]}, "Rows, columns, or CSV."),
             ],
@@ -104,7 +106,7 @@ def _paths() -> dict[str, Any]:
             schemas.TRANSFORMER,
             PAIR,
             c404="Nothing is known of it.",
-            c503=away,
+            c503=AWAY,
         ),
         f"{ONE}/predictions": _page(
             "What is foreseen for one transformer", schemas.PREDICTIONS_OF_ONE, PAIR
