@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 __all__ = ["repeating"]
 
 RETRY_SECONDS = 5.0
+CANCEL_SECONDS = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -35,5 +36,8 @@ async def repeating(
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        # Once is not enough: Python 3.11's wait_for, which aiokafka uses, loses a
+        # cancellation that comes together with what it waits for.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=CANCEL_SECONDS)

@@ -21,6 +21,7 @@ __all__ = ["Observer"]
 CHUNK_RECORDS = 16
 RECORDS_MAX = 512
 FETCH_MILLISECONDS = 500
+STOP_SECONDS_MAX = 5.0
 
 
 class Observer:
@@ -42,10 +43,11 @@ class Observer:
         try:
             yield
         finally:
-            if self._offsets is not None:
-                await self._offsets.stop()
-            if self._admin is not None:
-                await self._admin.close()
+            async with asyncio.timeout(STOP_SECONDS_MAX):
+                if self._offsets is not None:
+                    await self._offsets.stop()
+                if self._admin is not None:
+                    await self._admin.close()
 
     async def end_offsets(self, lanes: list[int]) -> Mapping[int, int]:
         """Return the end offset of the readings of each lane.

@@ -18,6 +18,7 @@ from app.views.presentation import encode
 __all__ = ["Streams"]
 
 STREAMS_MAX = 64
+CANCEL_SECONDS = 0.5
 PAUSE_SECONDS_MIN = 1.0
 PAUSE_SECONDS_MAX = 5.0
 # A page that takes long or is large comes less often: a viewer may cost a twentieth
@@ -34,11 +35,15 @@ class Streams:
 
     def __init__(self) -> None:
         self._open: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def close(self, _: web.Application) -> None:
-        """End all streams, so that the server can stop."""
-        for task in list(self._open):
-            task.cancel()
+        """End all streams, and begin none, so that the server can stop."""
+        self._closing = True
+        while self._open:
+            for task in self._open:
+                task.cancel()  # again: a cancellation can be lost (background.py)
+            await asyncio.wait(self._open, timeout=CANCEL_SECONDS)
 
     @property
     def middleware(self) -> Middleware:
@@ -76,15 +81,16 @@ class Streams:
             headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
         await response.prepare(request)
+        if self._closing:
+            return response
         task = asyncio.create_task(self._send(response, first, page))
         self._open.add(task)
+        task.add_done_callback(self._open.discard)
         try:
             await task
         except (asyncio.CancelledError, ConnectionError):
             # Either we stop, or nobody looks any more: in both cases it is over.
             task.cancel()
-        finally:
-            self._open.discard(task)
         return response
 
     @staticmethod

@@ -1,6 +1,8 @@
 """Two real workers: each shows every window, also when the other is killed."""
 
+import http.client
 import random
+import signal
 
 import pytest
 from playwright.async_api import expect
@@ -176,3 +178,20 @@ def test_a_worker_in_reserve_is_ready_and_shows_what_the_others_know(
                 f"all readings to be counted, as {name} sees it",
             )
             assert [] == road.json(name, "/api/v1/windows")["missing"]["lanes"]
+
+
+def test_a_worker_that_is_told_to_stop_ends_its_streams(road):
+    road.start("worker-1")
+    road.ready("worker-1")
+    process = road.processes["worker-1"]
+    connection = http.client.HTTPConnection("127.0.0.1", road.ports["worker-1"])
+    connection.request(
+        "GET", "/api/v1/overview", headers={"Accept": "text/event-stream"}
+    )
+    stream = connection.getresponse()
+    assert b"retry" in stream.readline()
+    process.signal(signal.SIGTERM)
+    stream.read()  # to its end, which is there only if the worker ends it
+    connection.close()
+    road.wait_for(lambda: not process.alive, "the worker to end")
+    assert 0 == process.exit_code
