@@ -220,16 +220,23 @@ def _print(report: "Report", examples: int) -> None:
     )
     if alerts["lead_seconds"]:
         hours = alerts["lead_seconds"] / 3_600
-        click.echo(f"Alerts that came true were given {hours:.2f} hours ahead.")
+        when = "before" if hours > 0 else "after"
+        click.echo(
+            f"Alerts that came true were given {abs(hours):.2f} hours {when} their "
+            "window began, once the grace for late readings was over."
+        )
     click.echo(
         "To predict and to learn a label took "
         f"{report.microseconds_per_label:.0f} µs of processor time."
     )
     for kind in KINDS:
+        lanes: dict[tuple[int, str], list[str]] = {}
         for each in report.found(kind):
-            at = datetime.fromtimestamp(each.start, UTC)
-            what = f"{kind.removesuffix('s')} {each.name}"
-            click.echo(f"{at:%Y-%m-%d %H:%M}  lane {each.lane}: {what}")
+            lanes.setdefault((each.start, each.name), []).append(str(each.lane))
+        for (start, name), of in lanes.items():
+            at = datetime.fromtimestamp(start, UTC)
+            what = f"{kind.removesuffix('s')} {name}"
+            click.echo(f"{at:%Y-%m-%d %H:%M}  {what}, lanes {' '.join(of)}")
 
 
 def _print_grid(names: Sequence[str], rows: list[Sequence[Any]]) -> None:

@@ -71,16 +71,23 @@ def closed_windows(columns: Mapping[str, Any]) -> Iterator[ClosedWindow]:
         raise ValueError("columns of different lengths")
     if not all(np.isfinite(column).all() for column in volts):
         raise ValueError("a voltage is not finite")
+    if len(start) and (start == start[0]).all() and (np.diff(key) > 0).all():
+        # The usual case: one start, and sorted.
+        yield _window(int(start[0]), key, volts)
+        return
     order = np.lexsort((key, start))
     for rows in np.split(order, np.flatnonzero(np.diff(start[order])) + 1):
         if len(rows):
             # A window is one row: what repeats it, within one record, is dropped.
             rows = rows[np.diff(key[rows], prepend=-1) > 0]  # noqa: PLW2901 - narrowed
-            minimum, maximum, mean = (column[rows] for column in volts)
-            yield ClosedWindow(
-                start=int(start[rows[0]]),
-                key=key[rows],
-                minimum=minimum,
-                maximum=maximum,
-                mean=mean,
-            )
+            at = int(start[rows[0]])
+            yield _window(at, key[rows], [column[rows] for column in volts])
+
+
+def _window(
+    start: int, key: NDArray[np.int64], volts: list[NDArray[np.float64]]
+) -> ClosedWindow:
+    minimum, maximum, mean = volts
+    return ClosedWindow(
+        start=start, key=key, minimum=minimum, maximum=maximum, mean=mean
+    )
