@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from app.domain.fleet import LaneClosed
 from app.metrics import forecast, live
@@ -19,17 +19,14 @@ def value(name, **labels):
 
 @pytest.fixture
 def registered(monkeypatch):
-    """Collectors that a test registers; gone after it."""
-    found = []
+    """A registry of the test's own for what it registers; returns a look-up in it."""
+    registry = CollectorRegistry()
 
-    def register(families, registry=REGISTRY):
+    def register(families, _=None):
         registry.register(families)
-        found.append(families)
 
     monkeypatch.setattr(Families, "register", register)
-    yield
-    for families in found:
-        REGISTRY.unregister(families)
+    return lambda name, **labels: registry.get_sample_value(name, labels)
 
 
 def test_fleet_knows_the_last_epoch_that_became_final():
@@ -45,10 +42,10 @@ def test_fleet_knows_the_last_epoch_that_became_final():
 def test_fleet_of_another_worker_has_no_series(registered):
     known = [None]
     live.register_fleet(lambda: known[0])
-    assert value("smartmeter_live_fleet_maximum_volts") is None
+    assert registered("smartmeter_live_fleet_maximum_volts") is None
     known[0] = (900, 117.25)
-    assert 117.25 == value("smartmeter_live_fleet_maximum_volts")
-    assert 900 == value("smartmeter_live_fleet_maximum_timestamp_seconds")
+    assert 117.25 == registered("smartmeter_live_fleet_maximum_volts")
+    assert 900 == registered("smartmeter_live_fleet_maximum_timestamp_seconds")
 
 
 def test_lines_are_shown_one_by_one_up_to_a_bound(monkeypatch):
@@ -73,19 +70,21 @@ def test_forecast_that_is_not_known_has_no_series(registered):
     figures = [lane()]
     forecast.register_forecasts(lambda: figures)
     alerts = "smartmeter_forecast_foreseen_alerts"
-    assert 0 == value("smartmeter_forecast_predictions_made_total", lane="3")
-    assert value(alerts, lane="3") is None
+    assert 0 == registered("smartmeter_forecast_predictions_made_total", lane="3")
+    assert registered(alerts, lane="3") is None
     figures[:] = [lane(alerts=2, measured=-3.5)]
-    assert 2 == value(alerts, lane="3")
-    assert -3.5 == value("smartmeter_forecast_measured_temperature_celsius", lane="3")
+    assert 2 == registered(alerts, lane="3")
+    assert -3.5 == registered(
+        "smartmeter_forecast_measured_temperature_celsius", lane="3"
+    )
 
 
 def test_lag_that_is_not_known_says_so(registered):
     known = dict.fromkeys(LaneFigures._fields, 1)
     figures = LaneFigures(**known | {"watermark": math.nan, "lag": math.nan})
     live.register_lanes(lambda: [figures])
-    assert math.isnan(value("smartmeter_live_lag_frames", lane="1"))
-    assert value("smartmeter_live_watermark_timestamp_seconds", lane="1") is None
+    assert math.isnan(registered("smartmeter_live_lag_frames", lane="1"))
+    assert registered("smartmeter_live_watermark_timestamp_seconds", lane="1") is None
 
 
 def test_sample_of_no_family_is_refused():
