@@ -123,8 +123,8 @@ def test_figures_add_up_and_are_those_of_cassandra(run, stack, tmp_path):
     assert [] == left_behind(stack)
     assert all(stack.process(name).alive for name in SERVERS)
 
-    # Again, on the data of the first run, until Ctrl-C.
-    process = run()
+    # Again, with two workers, on the data of the first run, until Ctrl-C.
+    process = run("--workers", "2")
     wait_for(
         lambda: said(tmp_path).count("windows closed") > 1, tmp_path, process=process
     )
