@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,12 +46,19 @@ class Flow(FlowControlEvent):
     Faust empties the agents' queues when it resumes them after a recovery, and by then
     has begun to fill them: what was in them would never come again (seen with 8 of 24
     records). They are empty since the rebalance began, so there is nothing to clear.
+    The journals' queue is cleared: a record fetched for an earlier recovery may still
+    reach it, and would stand before those that it follows.
     """
+
+    def __init__(self, journals: Callable[[], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._clear_journals = journals
 
     def resume(self) -> None:
         """Let records into the queues again."""
         self._suspend.clear()
         self._resume.set()
+        self._clear_journals()
 
 
 class SmartMeter(faust.App):
@@ -62,7 +69,11 @@ class SmartMeter(faust.App):
     @cached_property
     def flow_control(self) -> Flow:
         """What holds records back while lanes change hands."""
-        return Flow(loop=self.loop)
+        return Flow(self._clear_journals, loop=self.loop)
+
+    def _clear_journals(self) -> None:
+        if self.tables:
+            self.tables.changelog_queue.clear()
 
     @cached_property
     def topology(self) -> Topology:
