@@ -112,6 +112,7 @@ def _load_volts(first: State, forecaster: Forecaster) -> None:
     forecaster.index.slots(key)
     forecaster.keys = key
     forecaster.last = column(first, "last", np.int64, len(key))
+    forecaster.newest = int(forecaster.last.max(initial=forecaster.newest))
     parts.read_deviations(read(first, "deviations"), forecaster.deviations, len(key))
     parts.read_level(read(first, "level"), forecaster.level)
     parts.read_river(read(first, "calibrator"), forecaster.calibrator.model, ["margin"])

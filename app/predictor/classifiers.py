@@ -11,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from river import linear_model, optim
 
-from app.predictor import features
 from app.predictor.features import Features
 
-__all__ = ["Calibrator", "Challenger", "turn"]
+__all__ = ["NEAR_MAX", "NEAR_VOLTS", "Calibrator", "Challenger", "turn"]
 
 Column = NDArray[np.float64]
 
 LEARNT_PER_WINDOW = 4
 MARGIN_MAX = 8.0  # standard deviations
 LINK_OF_NORMAL = 1.702  # the logistic curve nearest to the normal distribution's
-NEAR_VOLTS = 4.0
+NEAR_VOLTS, NEAR_MAX = 4.0, 2.0
 
 
 def turn(rows: int, window: int) -> list[int]:
@@ -50,6 +49,11 @@ class Calibrator:
         scale = self.model.weights["margin"]
         return _link(scale * _bounded(margin, MARGIN_MAX) + self.model.intercept)
 
+    def predict_one(self, margin: float) -> float:
+        """Return the probability for one margin."""
+        bounded = min(max(margin, -MARGIN_MAX), MARGIN_MAX)
+        return float(self.model.predict_proba_one({"margin": bounded})[True])
+
     def learn_one(self, margin: float, label: bool) -> None:
         """Learn whether a margin came true."""
         bounded = min(max(margin, -MARGIN_MAX), MARGIN_MAX)
@@ -65,19 +69,24 @@ class Challenger:
     def predict_many(self, x: Features, over: Column, near: Column) -> Column:
         """Return the probability for each transformer; over and near as in `inputs`."""
         weights = self.model._weights  # noqa: SLF001 - the public way copies them all
-        common = self.model._raw_dot_one(_common(x))  # noqa: SLF001 - river has no public logit
+        common = self.model._raw_dot_one(x.named)  # noqa: SLF001 - river has no public logit
         of_over, of_near = weights.get("over", 0.0), weights.get("near", 0.0)
         return _link(common + of_over * over + of_near * near)
 
+    def predict_one(self, x: Features, over: float, near: float) -> float:
+        """Return the probability for one transformer."""
+        named = {**x.named, "over": over, "near": near}
+        return float(self.model.predict_proba_one(named)[True])
+
     def learn_one(self, x: Features, over: float, near: float, label: bool) -> None:
         """Learn one transformer's label."""
-        self.model.learn_one({**_common(x), "over": over, "near": near}, label)
+        self.model.learn_one({**x.named, "over": over, "near": near}, label)
 
     @staticmethod
     def inputs(maximum: Column, threshold: float) -> tuple[Column, Column]:
         """Return whether each maximum is over (0 or 1), and how near it is (±2)."""
         over = (maximum > threshold).astype(np.float64)
-        return over, _bounded((maximum - threshold) / NEAR_VOLTS, 2.0)
+        return over, _bounded((maximum - threshold) / NEAR_VOLTS, NEAR_MAX)
 
 
 def logistic(rate: float, intercept_rate: float) -> Any:
@@ -85,14 +94,6 @@ def logistic(rate: float, intercept_rate: float) -> Any:
     return linear_model.LogisticRegression(
         optimizer=optim.AdaGrad(rate), intercept_lr=intercept_rate
     )
-
-
-def _common(x: Features) -> dict[str, float]:
-    return {
-        features.NAMES[place]: value
-        for place, value in zip(x.places, x.values, strict=True)
-        if place < features.LAGS_AT
-    }
 
 
 def _bounded(values: Column, bound: float) -> Column:

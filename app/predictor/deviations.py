@@ -49,33 +49,48 @@ class Deviations:
                 fill = more + noise if name == "noise" else more
                 setattr(self, name, np.concatenate([getattr(self, name), fill]))
 
-    def level(self, slots: NDArray[np.int64], maximum: Column) -> float:
-        """Return the lane's level: the mean of the maxima less each one's habit.
-
-        Transformers seen before speak for it; where none was, all do.
-        """
-        known = self.seen[slots] > 0
-        usual = maximum - self.habit[slots]
-        usual = usual[known] if known.any() else usual
-        return float(np.add.reduce(usual)) / len(usual)
-
     def observe(
-        self, slots: NDArray[np.int64], maximum: Column, level: float
-    ) -> Column:
-        """Learn habits from a window; return each one's deviation from its habit."""
-        deviation = maximum - level
+        self, slots: NDArray[np.int64], maximum: Column
+    ) -> tuple[float, Column]:
+        """Learn habits from a window; return the lane's level and who deviates how.
+
+        The level is the mean of the maxima less each one's habit; transformers seen
+        before speak for it, and where none was, all do. A deviation is from the habit.
+        """
+        if len(slots) == 1:
+            return self._observe_alone(slots, float(maximum[0]))
         seen = self.seen[slots]
         habit = self.habit[slots]
+        known = seen > 0
+        usual = maximum - habit
+        usual = usual[known] if known.any() else usual
+        level = float(np.add.reduce(usual)) / len(usual)
+        deviation = maximum - level
         # A newcomer's first deviation is its habit; old habits change slowly.
         habit += np.maximum(1.0 / (seen + 1.0), HABIT_RATE_MIN) * (deviation - habit)
         now = deviation - habit
+        now = now.astype(np.float32).astype(np.float64)  # as it will be remembered
         self.seen[slots] = seen + 1.0
         self.habit[slots] = habit
         self.now[slots] = now
-        return now
+        return level, now
+
+    def _observe_alone(
+        self, slots: NDArray[np.int64], maximum: float
+    ) -> tuple[float, Column]:
+        """Do the same for a window of one transformer: it is the level itself."""
+        slot = slots[0]
+        self.seen[slot] += 1.0
+        self.now[slot] = 0.0
+        return maximum - float(self.habit[slot]), np.zeros(1)
 
     def foretell(self, now: Column, then: Column) -> Column:
         """Return the deviation from habit that those of now and of then foretell."""
+        first, second = self._coefficients()
+        return first * now + second * then
+
+    def foretell_one(self, now: float, then: float) -> float:
+        """Return the same for one transformer."""
         first, second = self._coefficients()
         return first * now + second * then
 
@@ -90,11 +105,13 @@ class Deviations:
 
         doubt is the variance that was expected for not knowing the lane's weights.
         """
-        if len(slots) > 1:  # a transformer alone is the level: it deviates from nothing
-            rows = np.concatenate([signs, self.now[slots][None, :]])
-            products = np.einsum("in,jn->ij", rows, rows)
-            self.products *= FADE
-            self.products += products / len(slots)
+        if len(slots) == 1:
+            self._learn_alone(slots, float(error[0]), doubt)
+            return
+        rows = np.concatenate([signs, self.now[slots][None, :]])
+        products = np.einsum("in,jn->ij", rows, rows)
+        self.products *= FADE
+        self.products += products / len(slots)
         taught = self.taught[slots]
         noise = self.noise[slots]
         # What of the error is expected to be noise, and not ignorance of the weights.
@@ -104,6 +121,19 @@ class Deviations:
         rate = np.maximum(1.0 / (taught + NOISE_LABELS), NOISE_RATE_MIN)
         self.noise[slots] = np.maximum(noise + rate * surprise, NOISE_MIN)
         self.taught[slots] = taught + 1.0
+
+    def _learn_alone(
+        self, slots: NDArray[np.int64], error: float, doubt: float
+    ) -> None:
+        """Do the same for one label: it teaches nothing of deviations."""
+        slot = slots[0]
+        taught, noise = float(self.taught[slot]), float(self.noise[slot])
+        share = noise / (noise + doubt)
+        surprise = min(share * share * error * error, NOISE_STEP_MAX * noise)
+        rate = max(1.0 / (taught + NOISE_LABELS), NOISE_RATE_MIN)
+        noise += rate * (surprise + share * doubt - noise)
+        self.noise[slot] = max(noise, NOISE_MIN)
+        self.taught[slot] = taught + 1.0
 
     def _coefficients(self) -> tuple[float, float]:
         (a, b, p), (_, c, q), _ = self.products.tolist()

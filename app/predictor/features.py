@@ -44,15 +44,23 @@ NAMES = (
 
 
 class Features:
-    """Places and values of the features that are not zero; also as columns."""
+    """Places and values of the features that are not zero.
 
-    __slots__ = ("places", "rows", "scale", "values")
+    rows and scale are the same as columns, named those without the lags by name.
+    """
+
+    __slots__ = ("named", "places", "rows", "scale", "values")
 
     def __init__(self, places: Sequence[int], values: Sequence[float]) -> None:
         self.places = tuple(places)
         self.values = tuple(values)
         self.rows: NDArray[np.intp] = np.array(places, np.intp)
         self.scale: NDArray[np.float64] = np.array(values)[:, None]
+        self.named = {
+            NAMES[place]: value
+            for place, value in zip(places, values, strict=True)
+            if place < LAGS_AT
+        }
 
 
 def cell(start: int) -> int:

@@ -10,6 +10,7 @@ the probability, `direct` learns the label directly. One of them is the champion
 probabilities are published; the other takes its place when it proves better (scores).
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,13 @@ from app.domain.columns import KeyIndex
 from app.domain.predictions import ClosedWindow, Predictions
 from app.predictor import features
 from app.predictor.baselines import Baselines
-from app.predictor.classifiers import Calibrator, Challenger, turn
+from app.predictor.classifiers import (
+    NEAR_MAX,
+    NEAR_VOLTS,
+    Calibrator,
+    Challenger,
+    turn,
+)
 from app.predictor.deviations import Deviations
 from app.predictor.drift import Watches
 from app.predictor.features import Features
@@ -74,6 +81,7 @@ class Forecaster:
         self.index = KeyIndex()
         self.keys = np.zeros(0, np.int64)
         self.last = np.zeros(0, np.int64)
+        self.newest = NEVER
         self.level = LevelRegression(rules.lead)
         self.deviations = Deviations()
         self.calibrator = Calibrator()
@@ -105,8 +113,9 @@ class Forecaster:
 
     def fresh(self, window: ClosedWindow) -> ClosedWindow:
         """Return the rows that were not learnt yet."""
-        slots = self._slots_of(window.key)
-        new = self.last[slots] < window.start
+        if window.start > self.newest:
+            return window
+        new = self.last[self._slots_of(window.key)] < window.start
         return window if new.all() else window.take(new)
 
     def learn(self, window: ClosedWindow) -> Learnt:
@@ -117,8 +126,7 @@ class Forecaster:
         slots = self._slots_of(window.key)
         if self.centre is None:
             self.centre = float(round(_mean(maximum)))
-        level = self.deviations.level(slots, maximum)
-        now = brief(self.deviations.observe(slots, maximum, level))
+        level, now = self.deviations.observe(slots, maximum)
         over = maximum > self.rules.threshold
         while self.pending and (first := next(iter(self.pending))) < start:
             del self.pending[first]
@@ -126,14 +134,17 @@ class Forecaster:
         for waiting in self.pending.get(start, ()):
             places, rows = matched(waiting.key, window.key)
             if len(rows):
+                labels = _Labels(start, slots, maximum, over)
+                if len(rows) < len(slots):
+                    labels = _Labels(start, slots[rows], maximum[rows], over[rows])
                 awaited = waiting.take(places)
-                labels = _Labels(start, slots[rows], maximum[rows], over[rows])
                 missed = self._learn_labels(awaited, labels, level - self.centre)
                 learnt = learnt.and_then(self._judge(awaited, labels, missed))
         self.baselines.learn_hour(start, int(np.count_nonzero(over)), len(over))
         levels = Levels(level, _mean(window.mean), _mean(window.minimum))
         self.memory.add(start, levels, slots, now)
         self.last[slots] = start
+        self.newest = max(start, self.newest)
         return learnt
 
     def predict(
@@ -144,6 +155,7 @@ class Forecaster:
         lags = self.memory.lags(window.start, self.centre or 0.0)
         x = features.shared(target, celsius, lags)
         mean, doubt = self.level.predict_one(x)
+        columns = self._columns_alone if len(window) == 1 else self._columns
         waiting = Pending(
             x=x,
             made=made,
@@ -152,7 +164,7 @@ class Forecaster:
             climatology=self.baselines.climatology(target),
             persistence=self.baselines.persistence(),
             key=window.key,
-            columns=self._columns(x, window, mean, doubt),
+            columns=columns(x, window, mean, doubt),
         )
         if len(window):
             self.watches.foresee(target, celsius)
@@ -188,6 +200,27 @@ class Forecaster:
         direct[:] = self.challenger.predict_many(x, over, near)
         columns[:2] = columns[:2].astype(np.float32)
         return columns
+
+    def _columns_alone(
+        self, x: Features, window: ClosedWindow, mean: float, doubt: float
+    ) -> NDArray[np.float64]:
+        """Do the same for one transformer, without NumPy's cost of a call."""
+        slots, threshold = self._slots_of(window.key), self.rules.threshold
+        deviations, maximum = self.deviations, float(window.maximum[0])
+        now = float(deviations.now[slots[0]])
+        then = float(self.memory.deviation_then(window.start, slots, len(self.last))[0])
+        foretold = deviations.foretell_one(now, then) + float(
+            deviations.habit[slots[0]]
+        )
+        foretold += (self.centre or 0.0) + mean
+        noise = float(deviations.noise[slots[0]])
+        margin = (foretold - threshold) / math.sqrt(doubt + noise)
+        over = float(maximum > threshold)
+        near = min(max((maximum - threshold) / NEAR_VOLTS, -NEAR_MAX), NEAR_MAX)
+        regression = self.calibrator.predict_one(margin)
+        direct = self.challenger.predict_one(x, over, near)
+        column = regression, direct, over, near, margin, foretold, now, then
+        return np.array(column, np.float32).astype(np.float64)[:, None]
 
     def _learn_labels(self, waiting: Pending, labels: "_Labels", level: float) -> float:
         """Learn labels; return by how many deviations the lane's level was missed."""
@@ -241,11 +274,6 @@ class Forecaster:
                 self.deviations.grow(len(self.index), self.level.noise)
         self._asked = key
         return self._slots
-
-
-def brief(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return numbers as single precision holds them."""
-    return column.astype(np.float32).astype(np.float64)
 
 
 def _mean(column: NDArray[np.float64]) -> float:

@@ -105,12 +105,11 @@ def test_newcomer_brings_its_habit_along():
     slots = np.arange(2)
     for _ in range(50):
         volts = np.array([115.0, 117.0])
-        deviations.observe(slots, volts, deviations.level(slots, volts))
+        deviations.observe(slots, volts)
     everyone = np.arange(3)
     volts = np.array([115.0, 117.0, 125.0])
-    level = deviations.level(everyone, volts)
+    level, _ = deviations.observe(everyone, volts)
     assert 116.0 == pytest.approx(level, abs=0.01)
-    deviations.observe(everyone, volts, level)
     assert [-1.0, 1.0, 9.0] == pytest.approx(deviations.habit.tolist(), abs=0.01)
 
 
@@ -123,8 +122,7 @@ def test_deviation_that_lasts_is_foretold():
         mood = 0.9 * mood + chance.normal(0, 0.5, 4)
         before = deviations.now.copy()
         volts = 116 + mood
-        level = deviations.level(slots, volts)
-        deviations.observe(slots, volts, level)
+        level, _ = deviations.observe(slots, volts)
         signs = np.stack([before, chance.normal(0, 0.5, 4)])
         deviations.learn(slots, signs, volts - level, 0.0)
     now, then = np.array([1.0, 0.0]), np.array([0.0, 1.0])
