@@ -30,8 +30,10 @@ __all__ = ["Result", "SmartMeter", "app", "create_app", "run"]
 
 LIVE_MODULES = ["agents.windows", "agents.fleet", "agents.forecast", "app.views.live"]
 PRODUCER_LINGER_SECONDS = 0.005
-FETCH_BYTES_MAX = 4 << 20
-STREAM_BUFFER_FRAMES = 256
+FETCH_BYTES_MAX = 2 << 20
+STREAM_BUFFER_FRAMES = (
+    1_024  # at 256 the lanes were paused and asked for again: 275,000/s, not 470,000
+)
 
 
 Result = tuple[Topic, int, bytes]

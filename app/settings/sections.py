@@ -220,7 +220,7 @@ class Worker(Section):
         description="Stable name, for static membership; empty: host-port.",
     )
     group_frames_max: int = Field(
-        32, ge=1, le=1_000, description="Most frames folded and committed together."
+        64, ge=1, le=1_000, description="Most frames folded and committed together."
     )
     group_milliseconds_max: int = Field(
         20, ge=1, le=1_000, description="Longest wait for such a group."
