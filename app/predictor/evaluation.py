@@ -5,14 +5,14 @@ the original printed them: its four features, the label, and what was predicted.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from app.domain.predictions import closed_windows
+from app.domain.predictions import ClosedWindow
 from app.domain.weather import WeatherEvent
 from app.predictor.lane import LaneForecast, Outcome
+from app.predictor.pending import matched
 from app.predictor.tally import Tally
 
 __all__ = ["EXAMPLE_COLUMNS", "Event", "Example", "Trial"]
@@ -97,13 +97,15 @@ class Trial:
         return self._before is not None and enough
 
     def take(
-        self, columns: Mapping[str, Any], made: int, said: tuple[WeatherEvent, ...] = ()
+        self,
+        windows: list[ClosedWindow],
+        made: int,
+        said: tuple[WeatherEvent, ...] = (),
     ) -> None:
         """Take windows that closed together, and before them what weather said."""
         for event in said:
             self.take_weather(event)
-        self._exemplify(columns)
-        self._note(self.lane.take_windows(closed_windows(columns), made))
+        self._note(self.lane.take_windows(windows, made))
 
     def take_silence(self) -> None:
         """Take the word that there is no more weather so far."""
@@ -131,18 +133,19 @@ class Trial:
             if (start // self.lane.rules.size) % EXAMPLE_EVERY == 0:
                 self._foreseen[outcome.predictions.target] = outcome
 
-    def _exemplify(self, columns: Mapping[str, Any]) -> None:
-        for row, start in enumerate(columns["start"]):
-            outcome = self._foreseen.get(int(start))
+    def exemplify(self, windows: list[ClosedWindow]) -> None:
+        """Keep examples of what is about to be scored."""
+        for window in windows:
+            outcome = self._foreseen.pop(window.start, None)
             if outcome is None or self._before is None:
                 continue
             foreseen = outcome.predictions
-            key = (int(columns["line"][row]) << 32) | int(columns["transformer"][row])
-            for place in (foreseen.key == key).nonzero()[0][:1]:
-                voltage = float(columns["maximum"][row])
+            places, rows = matched(foreseen.key, window.key)
+            for place, row in zip(places[:1], rows[:1], strict=True):
+                voltage = float(window.maximum[row])
                 self.examples.append(
                     Example(
-                        start=int(start),
+                        start=window.start,
                         voltage=voltage,
                         label=voltage > self.lane.rules.threshold,
                         celsius=foreseen.celsius,
@@ -150,4 +153,3 @@ class Trial:
                         alert=bool(foreseen.alert[place]),
                     )
                 )
-                del self._foreseen[int(start)]

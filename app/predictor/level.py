@@ -47,7 +47,6 @@ class LevelRegression:
         self.learnt = 0
         self.far = 0
         self._diagonal_max = self.first.diagonal().copy()
-        self._scratch = np.empty_like(self.first)
 
     def predict_one(self, x: Features) -> tuple[float, float]:
         """Return the mean, and the variance that not knowing the weights adds."""
@@ -68,8 +67,7 @@ class LevelRegression:
             bound = max(bound, ERROR_VOLTS_MAX)
         self.weights += spread * (min(max(error, -bound), bound) / variance)
         narrowed = spread / math.sqrt(variance)
-        np.multiply(narrowed[:, None], narrowed, out=self._scratch)
-        self.covariance -= self._scratch
+        self.covariance -= narrowed[:, None] * narrowed
         # What of the error is expected to be noise, and not ignorance of the weights.
         share = self.noise / variance
         surprise = min(share * share * error * error, NOISE_STEP_MAX * self.noise)
