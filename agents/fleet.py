@@ -38,7 +38,26 @@ def change(_partition: int, state: FleetState, events: Sequence[Any]) -> Change:
         for epoch, voltage in state.apply(closed).items():
             value = encode_event({"epoch": epoch, "voltage": voltage})
             results.append((topology.maxima, 0, value))
+            results.append((topology.fleet_windows, 0, _window(epoch, voltage)))
     return Change(body={"events": bodies}, results=results)
+
+
+def _window(epoch: int, voltage: float) -> bytes:
+    """Return the fleet's window as those of a transformer 0 of a line 0."""
+    windows = app.smartmeter.windows
+    return encode_event(
+        {
+            "lane": 0,
+            "watermark": epoch + windows.size_seconds + windows.grace_seconds,
+            "start": [epoch],
+            "line": [0],
+            "transformer": [0],
+            # Of a fleet the maximum alone is known.
+            "minimum": [voltage],
+            "maximum": [voltage],
+            "mean": [voltage],
+        }
+    )
 
 
 def latest() -> tuple[int, float] | None:

@@ -35,7 +35,7 @@ topology = app.topology
 settings = app.smartmeter
 
 
-@app.agent(app.channel_for(topology.windows, topology.weather), name="forecast")
+@app.agent(app.channel_for(*models.sources), name="forecast")
 async def forecast(stream: Any) -> None:
     """Foresee each transformer's maximum a horizon ahead; learn from what came."""
     await models.consume(stream, fold)
@@ -70,7 +70,7 @@ def change(
             continue
         taken.append(kept)
         results += _results(lane, state.take(parsed))
-    if is_silent and state.is_overdue:
+    if is_silent and state.is_anything_overdue:
         taken.append(SILENCE)
         results += _results(lane, state.take(None))
     return Change(body={"events": taken}, results=results)

@@ -164,6 +164,13 @@ class Topology:
         return self._topic("maxima", 1, "the fleet's maximum per epoch")
 
     @cached_property
+    def fleet_windows(self) -> Topic:
+        """The fleet's windows, all in partition 0, where weather lies beside them."""
+        return self._topic(
+            "fleet-windows", self.lanes, "the fleet's windows, for its forecast"
+        )
+
+    @cached_property
     def dead_letters(self) -> Topic:
         """Messages that could not be used, with their reason."""
         return self._topic("dead-letters", 1, "messages that could not be used")
@@ -203,6 +210,7 @@ class Topology:
             self.late,
             self.partial_maxima,
             self.maxima,
+            self.fleet_windows,
             self.dead_letters,
             self.windows_journal,
             self.fleet_journal,

@@ -36,16 +36,19 @@ the weather's log has been read to its end."""
 SILENCE: Body = {"weather": "silent"}
 
 WINDOW_COLUMNS = ("start", "line", "transformer", "minimum", "maximum", "mean")
+FLEET_KEY = 0  # of line 0 and transformer 0, which no transformer has
 WEATHER_FIELDS = ("kind", "epoch", "celsius", "hours", "sequence")
 
 
 class ModelsState(LaneForecast):
     """A lane's forecast that can be written to a journal and read back.
 
+    fleet is the forecast of the fleet's maximum, in the lane that has its windows.
     latest are the last predictions made here, measured and foretold the last
     temperatures said; no journal has them, since they are for the metrics alone.
     """
 
+    fleet: LaneForecast | None = None
     latest: Predictions | None = None
     measured: float | None = None
     foretold: float | None = None
@@ -60,11 +63,33 @@ class ModelsState(LaneForecast):
                 self.foretold = taken.celsius
             else:
                 self.measured = taken.celsius
+        elif _is_fleet(taken[0]):
+            return self._fleet().take_windows(*taken)
         else:
             outcomes = self.take_windows(*taken)
         if outcomes:
             self.latest = outcomes[-1].predictions
-        return outcomes
+        return outcomes + self._fleet_hears(taken)
+
+    @property
+    def is_anything_overdue(self) -> bool:
+        """Whether the word of the weather's silence would set a window free."""
+        return self.is_overdue or (self.fleet is not None and self.fleet.is_overdue)
+
+    def _fleet(self) -> LaneForecast:
+        if self.fleet is None:
+            self.fleet = LaneForecast(self.rules, self.grace)
+            self.fleet.weather.restore(self.weather.state())
+        return self.fleet
+
+    def _fleet_hears(self, taken: Taken) -> list[Outcome]:
+        if self.fleet is None:
+            return []
+        if taken is None:
+            return self.fleet.take_silence()
+        if isinstance(taken, WeatherEvent):
+            return self.fleet.take_weather(taken)
+        return []
 
     def apply_body(self, body: Body) -> None:
         """Learn again what was read; what came of it was published before."""
@@ -73,11 +98,22 @@ class ModelsState(LaneForecast):
 
     def snapshot_bodies(self) -> Iterable[Body]:
         """Return models, and rows that wait for labels, in parts of bounded size."""
-        return self.dump()
+        yield from self.dump()
+        if self.fleet is not None:
+            for part in self.fleet.dump():
+                yield {"fleet": part}
 
     def restore_bodies(self, bodies: list[Body]) -> None:
         """Become the state that the parts of a snapshot describe."""
-        self.load(bodies)
+        self.load([body for body in bodies if "fleet" not in body])
+        parts = [body["fleet"] for body in bodies if "fleet" in body]
+        if parts:
+            self.fleet = LaneForecast(self.rules, self.grace)
+            self.fleet.load(parts)
+
+
+def _is_fleet(windows: list[ClosedWindow]) -> bool:
+    return bool(windows) and bool(windows[0].key[0] == FLEET_KEY)
 
 
 def entry(fields: Body) -> dict[str, Any]:
@@ -122,7 +158,11 @@ def open_models(stage: SmartMeter) -> JournaledTable[ModelsState]:
     return JournaledTable(
         stage,
         journal=stage.topology.models_journal,
-        sources=[stage.topology.windows, stage.topology.weather],
+        sources=[
+            stage.topology.windows,
+            stage.topology.weather,
+            stage.topology.fleet_windows,
+        ],
         new_state=lambda: ModelsState(rules, grace),
         growth_bytes_min=GROWTH_BYTES_MIN,
         keeps_former=True,

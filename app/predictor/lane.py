@@ -29,6 +29,7 @@ from app.predictor.state import State, number, read
 __all__ = ["LaneForecast", "Outcome"]
 
 PATIENCE_SECONDS_MAX = 3 * 3_600
+KEPT_SECONDS = 86_400  # for a fleet's forecast, which begins later and copies it
 HELD_ROWS_MAX = 200_000
 
 
@@ -106,7 +107,7 @@ class LaneForecast:
             learnt, predictions = self.forecaster.advance(
                 held.window, celsius, held.made
             )
-            self.weather.forget(target - GAP_SECONDS_MAX)
+            self.weather.forget(target - GAP_SECONDS_MAX - KEPT_SECONDS)
             if len(predictions.key):
                 yield Outcome(learnt=learnt, predictions=predictions, made=held.made)
 

@@ -7,6 +7,7 @@ windows         {"v":1,"lane","watermark","start":[s],"line":[],"transformer":[]
                  "over":[],"verdict":[]}
 partial-maxima  {"v":1,"lane","closed_to":s,"epoch":[s],"voltage":[V]}
 maxima          {"v":1,"epoch":s,"voltage":V}
+fleet-windows   as windows, of line 0 and transformer 0, which stand for the fleet
 late            {"v":1,"lane","watermark":s,"sequence":[],"timestamp":[],"line":[],
                  "transformer":[],"usagepoint":[],"voltage":[V],"late_by":[s]}
 weather         {"v":1,"kind":"temperature"|"forecast","epoch":s,"celsius",

@@ -1,6 +1,7 @@
 """The forecast agent through its journal: whoever dies, it foresees the same."""
 
 import logging
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,7 +20,14 @@ from tables.models import ModelsState
 QUARTER, HALF_DAY = 900, 43_200
 START = 1_700_006_400
 RULES = Rules(size=QUARTER, lead=HALF_DAY, threshold=116.0)
-WINDOWS, WEATHER = forecast.topology.windows.name, forecast.topology.weather.name
+WINDOWS, WEATHER, FLEET = (
+    topic.name
+    for topic in (
+        forecast.topology.windows,
+        forecast.topology.weather,
+        forecast.topology.fleet_windows,
+    )
+)
 
 
 def event(topic, offset, fields):
@@ -31,7 +39,7 @@ def event(topic, offset, fields):
 
 def events():
     """A day and a half of two transformers: weather, then what closed."""
-    logs = {WINDOWS: 0, WEATHER: 0}
+    logs = {WINDOWS: 0, WEATHER: 0, FLEET: 0}
 
     def next_event(topic, fields):
         logs[topic] += 1
@@ -65,6 +73,10 @@ def events():
             "usagepoint": [1, 1],  # of no use to a forecast
         }
         yield next_event(WINDOWS, columns)
+        highest = [maximum.max()]
+        volts = dict.fromkeys(("minimum", "maximum", "mean"), highest)
+        key = {"start": columns["start"][:1], "line": [0], "transformer": [0]}
+        yield next_event(FLEET, {**columns, **key, **volts})
 
 
 EVENTS = list(events())
@@ -103,12 +115,13 @@ class Worker:
 
 
 def foreseen(results):
-    """Return predictions by target; what is repeated must be equal to the letter."""
+    """Return predictions by line and target; repeats must be equal to the letter."""
     found = {}
     for topic, lane, value in results:
         assert (forecast.topology.predictions, 0) == (topic, lane)
-        target = orjson.loads(value)["epoch"][0]
-        assert value == found.setdefault(target, value)
+        fields = orjson.loads(value)
+        key = fields["line"][0], fields["epoch"][0]
+        assert value == found.setdefault(key, value)
     return found
 
 
@@ -123,17 +136,18 @@ EXPECTED, STATE = uninterrupted()
 
 def body_of(state):
     option = orjson.OPT_SERIALIZE_NUMPY
-    return [orjson.dumps(body, option=option) for body in state.dump()]
+    return [orjson.dumps(body, option=option) for body in state.snapshot_bodies()]
 
 
 def test_every_window_is_foreseen_from_once():
-    assert 144 == len(EXPECTED)
-    assert 2 * 144 == STATE.forecaster.scores.made
-    assert 2 * (144 - 48) == STATE.forecaster.scores.scored
+    assert {0: 144, 11: 144} == Counter(line for line, _ in EXPECTED)
+    for lane, transformers in ((STATE, 2), (STATE.fleet, 1)):
+        assert transformers * 144 == lane.forecaster.scores.made
+        assert transformers * (144 - 48) == lane.forecaster.scores.scored
 
 
 def test_prediction_says_what_the_topic_documents():
-    first = orjson.loads(EXPECTED[START + HALF_DAY])
+    first = orjson.loads(EXPECTED[11, START + HALF_DAY])
     assert {
         "v": 1,
         "lane": 0,
