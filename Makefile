@@ -52,7 +52,7 @@ test: unit functional integration e2e ## Every tier of tests, with real servers
 
 unit: install ## Tests without sockets, and the doctests (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contracts
-	$(BIN)/python -m pytest --doctest-modules app/domain app/wire app/settings deploy/local/figures.py
+	$(BIN)/python -m pytest --doctest-modules app/domain app/wire app/settings app/predictor deploy/local/figures.py
 
 functional: install ## Faust in process, memory store (seconds)
 	$(BIN)/python -m pytest tests/functional
