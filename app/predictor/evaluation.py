@@ -117,8 +117,8 @@ class Trial:
 
     def finish(self) -> None:
         """Keep what was scored since the warm-up."""
-        self.tally = self.lane.forecaster.scores.total
         if self._before is not None:
+            self.tally = self.lane.forecaster.scores.total
             self.tally.vector -= self._before.vector
 
     def _note(self, outcomes: list[Outcome]) -> None:
