@@ -10,6 +10,8 @@ FOR ?=
 RATE ?=
 WORKERS ?=
 NAME ?= worker
+# Most of what an end-to-end test does is wait: two at a time, each process with servers of its own.
+PARALLEL ?= --numprocesses 2 --dist loadfile
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh)
 
 .PHONY: help install run up down status check format test unit functional integration e2e browser promtool prometheus dashboards bench faults clean
@@ -51,17 +53,17 @@ format: install ## Format the code and mend what can be mended
 test: unit functional integration e2e ## Every tier of tests, with real servers
 
 unit: install ## Tests without sockets, and the doctests (seconds)
-	$(BIN)/python -m pytest tests/unit tests/contracts
+	$(BIN)/python -m pytest tests/unit tests/contracts $(PARALLEL)
 	$(BIN)/python -m pytest --doctest-modules app/domain app/wire app/settings app/predictor deploy/local/figures.py
 
 functional: install ## Faust in process, memory store (seconds)
-	$(BIN)/python -m pytest tests/functional
+	$(BIN)/python -m pytest tests/functional $(PARALLEL)
 
 integration: install promtool ## One real server at a time (minutes)
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest tests/integration $(PARALLEL)
 
 e2e: install browser promtool ## The whole road, workers as processes, kills, a browser (minutes)
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest tests/e2e $(PARALLEL)
 
 browser: ## Install Debian's Chromium, which tests of the pages drive
 	@command -v chromium >/dev/null || { \
