@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from app.domain.folding import Fold, Slice, fold
-from app.domain.standards import profile
 from app.domain.windows import WindowRows
 from app.errors import RejectedMessage
 from app.metrics import live
@@ -22,7 +21,7 @@ WINDOW_ROWS_MAX = 10_000  # in one record: about 1.5 MB as JSON
 
 topology = app.topology
 live.threshold_known(app.smartmeter.windows.threshold_volts)
-seed_profile = profile("seed", threshold_volts=app.smartmeter.windows.threshold_volts)
+profile = app.smartmeter.windows.profile
 
 
 @app.agent(app.channel_for(topology.readings), name="windows")
@@ -106,7 +105,7 @@ def _closed(lane: int, state: LaneState, closed: WindowRows) -> list[Result]:
                 "mean": rows.mean,
                 "usagepoint": rows.usagepoint,
                 "over": rows.over,
-                "verdict": seed_profile.verdicts(rows.minimum, rows.maximum, rows.mean),
+                "verdict": profile.verdicts(rows.minimum, rows.maximum, rows.mean),
             }
         )
         records.append((topology.windows, lane, value))

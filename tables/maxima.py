@@ -7,7 +7,7 @@ import numpy as np
 
 from app.domain.recent import RecentWindows
 from app.domain.windows import COLUMNS, Delta, LaneWindows, Rules, WindowRows
-from app.settings.sections import Windows
+from app.settings.windows import Windows
 from app.worker import SmartMeter, app
 from tables.journal import Body
 from tables.table import JournaledTable

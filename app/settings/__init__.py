@@ -21,9 +21,9 @@ from app.settings.sections import (
     Kafka,
     Nats,
     Section,
-    Windows,
     Worker,
 )
+from app.settings.windows import Alerts, Windows
 
 __all__ = ["PREFIX", "Settings", "describe", "load", "variable"]
 
@@ -47,6 +47,7 @@ class Settings(Section):
     nats: Nats = Nats()
     kafka: Kafka = Kafka()
     windows: Windows = Windows()
+    alerts: Alerts = Alerts()
     bridge: Bridge = Bridge()
     worker: Worker = Worker()
     archive: Archive = Archive()
@@ -100,6 +101,7 @@ def describe(
     for path, description, value in _walk(settings):
         name = variable(*path)
         shown = "(hidden)" if isinstance(value, SecretStr) and value else str(value)
+        shown = " ".join(shown.split())  # a voltage standard of one's own has lines
         source: Literal["default", "environment", "file"] = "default"
         if name in environ:
             source = "environment"

@@ -10,7 +10,6 @@ __all__ = [
     "Kafka",
     "Nats",
     "Section",
-    "Windows",
     "Worker",
 ]
 
@@ -58,6 +57,15 @@ class Nats(Section):
     ca: SecretStr = Field(
         SecretStr(""),
         description="Certificates (PEM) of the private CA to trust; turns tls on.",
+    )
+    certificate: SecretStr = Field(
+        SecretStr(""),
+        description="Our own certificate and its key (PEM); turns tls on.",
+    )
+    inbox_prefix: str = Field(
+        "_INBOX",
+        pattern=r"^[^\s.*>]+(\.[^\s.*>]+)*$",
+        description="First tokens of the subjects on which we are answered.",
     )
 
     @model_validator(mode="after")
@@ -119,6 +127,10 @@ class Kafka(Section):
         SecretStr(""),
         description="Certificates (PEM) of the private CA to trust; turns tls on.",
     )
+    certificate: SecretStr = Field(
+        SecretStr(""),
+        description="Our own certificate and its key (PEM); turns tls on.",
+    )
 
     @model_validator(mode="after")
     def names_all_that_a_user_needs(self) -> Self:
@@ -126,33 +138,6 @@ class Kafka(Section):
         given = (self.sasl_mechanism, self.user, self.password.get_secret_value())
         if any(given) and not all(given):
             raise ValueError("sasl_mechanism, user and password belong together")
-        return self
-
-
-class Windows(Section):
-    """Event-time windows."""
-
-    size_seconds: int = Field(
-        900, ge=1, le=86_400, description="Length of a window; one epoch of the seed."
-    )
-    grace_seconds: int = Field(
-        900,
-        ge=0,
-        le=604_800,
-        description="How far the watermark passes a window's end before it closes.",
-    )
-    threshold_volts: float = Field(
-        116.0,
-        gt=0,
-        lt=1_000_000,
-        description="Voltage above which a reading counts as over.",
-    )
-
-    @model_validator(mode="after")
-    def divides_a_day(self) -> Self:
-        """Keep windows clock-aligned in every day."""
-        if 86_400 % self.size_seconds:
-            raise ValueError("size_seconds must divide a day of 86400 s")
         return self
 
 

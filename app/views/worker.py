@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from app.domain.standards import Profile, profile
+from app.domain.standards import Profile
 from app.domain.windows import WindowRows
 from app.predictor.online import Forecaster
 from app.settings import Settings
@@ -65,8 +65,7 @@ class Worker:
     @cached_property
     def profile(self) -> Profile:
         """The voltage standard by which windows are judged."""
-        volts = self.settings.windows.threshold_volts
-        return profile("seed", threshold_volts=volts)
+        return self.settings.windows.profile
 
     @property
     def lanes(self) -> list[int]:
