@@ -28,9 +28,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def knock(port: int) -> None:
+def knock(port: int, host: str = HOST) -> None:
     """Raise unless somebody listens: most clients are slow or loud to find that out."""
-    socket.create_connection((HOST, port), timeout=KNOCK_SECONDS_MAX).close()
+    socket.create_connection((host, port), timeout=KNOCK_SECONDS_MAX).close()
 
 
 def free() -> Iterator[int]:

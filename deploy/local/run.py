@@ -19,7 +19,7 @@ from deploy.local.figures import Reading, Scraper
 from deploy.local.reckoning import Reckoning
 from deploy.local.screen import Screen
 from deploy.local.servers.base import Report
-from deploy.local.stack import SERVERS, Stack
+from deploy.local.stack import Stack
 from deploy.local.system import Role, System
 
 __all__ = ["Options", "run"]
@@ -71,7 +71,7 @@ def run(stack: Stack, options: Options, report: Report) -> None:
     with ExitStack() as ends:
         ends.enter_context(stack.ledger.held("run"))
         if options.fresh:
-            stack.stop(*SERVERS)
+            stack.stop(*stack.servers)
             stack.wipe()
         ends.enter_context(stack.running())
         system = System(stack, loaded, report)

@@ -8,7 +8,7 @@
 
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,8 +41,10 @@ class Stack:
         *,
         usual_ports: bool = True,
         report: Report = lambda _: None,
+        servers: Mapping[str, Server] = SERVERS,
     ) -> None:
         self.folder = folder.absolute()
+        self.servers = servers
         self.ledger = Ledger(self.folder)
         self._usual_ports = usual_ports
         self._report = report
@@ -70,7 +72,7 @@ class Stack:
         Raises:
             LauncherError: One does not come up; all that it started are stopped again.
         """
-        wanted = [SERVERS[name] for name in names or SERVERS]
+        wanted = [self.servers[name] for name in names or self.servers]
         with self.ledger.held():
             missing = [s for s in wanted if not self.process(s.name).alive]
             for server in missing:
@@ -111,7 +113,7 @@ class Stack:
         """Remove the data and logs of all servers, none of which may run."""
         if self.addresses:
             raise LauncherError("servers run: stop them first (`down`)")
-        for name in (*SERVERS, "logs"):
+        for name in (*self.servers, "logs"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
     # Faults ---------------------------------------------------------------------
@@ -161,7 +163,7 @@ class Stack:
 
     def _alive(self) -> Iterator[tuple[Server, Entry]]:
         entries = self.ledger.read()
-        for name, server in SERVERS.items():
+        for name, server in self.servers.items():
             if name in entries and self.process(name).alive:
                 yield server, entries[name]
 
@@ -229,5 +231,5 @@ class Stack:
         self._report(f"{server.name}: ready at {where}")
 
     def _stop(self, name: str) -> None:
-        self.process(name).stop(SERVERS[name].stop_seconds)
+        self.process(name).stop(self.servers[name].stop_seconds)
         self._report(f"{name}: stopped")

@@ -19,7 +19,7 @@ from deploy.local.errors import LauncherError
 from deploy.local.ledger import Entry
 from deploy.local.process import ROOT, Process, spawn, tail
 from deploy.local.servers.base import Report
-from deploy.local.stack import SERVERS, Stack
+from deploy.local.stack import Stack
 
 __all__ = ["Role", "System"]
 
@@ -45,7 +45,11 @@ class System:
         self.ports: dict[str, int] = {}
         self._stack = stack
         self._loaded = loaded
-        pids = ",".join(f"{name}={stack.process(name).pid}" for name in SERVERS)
+        # The exporter takes names of letters, digits and underscores.
+        pids = ",".join(
+            f"{name.replace('-', '_')}={stack.process(name).pid}"
+            for name in stack.servers
+        )
         self._environ = {
             **os.environ,
             **stack.environ(loaded.namespace),
@@ -129,7 +133,7 @@ class System:
         Raises:
             LauncherError: Something has; with the end of its log.
         """
-        servers = {name: self._stack.process(name) for name in SERVERS}
+        servers = {name: self._stack.process(name) for name in self._stack.servers}
         for name, process in {**self._processes, **servers}.items():
             if not process.alive:
                 what = f"{readiness.ended(process)} by itself"

@@ -1,14 +1,16 @@
 """One Cassandra node, from its jars."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app import settings
 from deploy.local import jars, java
 from deploy.local.ports import HOST, knock
 from deploy.local.servers.base import Report
 
-__all__ = ["Cassandra"]
+__all__ = ["FLAGS", "Cassandra"]
 
 PROBE_SECONDS_MAX = 10.0
 FLAGS = (
@@ -23,7 +25,9 @@ FLAGS = (
     "-Djava.security.manager=allow",
     "-Djava.net.preferIPv4Stack=true",
     "-Dcassandra-foreground=yes",
-    # One node has nobody to wait for.
+)
+# One node has nobody to wait for.
+ALONE = (
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
     "-Dcassandra.ring_delay_ms=0",
 )
@@ -66,37 +70,7 @@ OPENED = (
     "jdk.management/com.sun.management.internal",
 )
 
-CONFIGURATION = """\
-cluster_name: local
-num_tokens: 1
-partitioner: org.apache.cassandra.dht.Murmur3Partitioner
-data_file_directories: ["{data}/tables"]
-commitlog_directory: "{data}/commitlog"
-saved_caches_directory: "{data}/caches"
-hints_directory: "{data}/hints"
-cdc_raw_directory: "{data}/cdc"
-commitlog_sync: periodic
-commitlog_sync_period: 10s
-commitlog_total_space: 512MiB
-endpoint_snitch: SimpleSnitch
-listen_address: {host}
-rpc_address: {host}
-native_transport_port: {client}
-storage_port: {storage}
-start_native_transport: true
-seed_provider:
-  - class_name: org.apache.cassandra.locator.SimpleSeedProvider
-    parameters:
-      - seeds: "{host}:{storage}"
-# A dropped keyspace of a test leaves no snapshot behind.
-auto_snapshot: false
-# Larger ones are still refused as everywhere; these are not worth a line each.
-batch_size_warn_threshold: 48KiB
-# A laptop under load is slower than a data centre.
-read_request_timeout: 10s
-range_request_timeout: 20s
-write_request_timeout: 10s
-"""
+SEED_PROVIDER = "org.apache.cassandra.locator.SimpleSeedProvider"
 
 LOGGING = """\
 <configuration>
@@ -114,10 +88,12 @@ class Cassandra:
     name = "cassandra"
     usual_ports: Mapping[str, int] = {"client": 9042, "storage": 7000}
     stop_seconds = 30.0
+    host = HOST
+    flags: Sequence[str] = (*FLAGS, *ALONE)
 
     def fetch(self, report: Report) -> None:
         """Fetch its jars."""
-        jars.classpath(self.name, report)
+        jars.classpath("cassandra", report)
 
     def prepare(self, folder: Path, ports: Mapping[str, int]) -> Sequence[str | Path]:
         """Write its configuration; return its command line."""
@@ -125,14 +101,14 @@ class Cassandra:
         for path in (conf, data / "tables", data / "cdc"):
             path.mkdir(parents=True, exist_ok=True)
         yaml = conf / "cassandra.yaml"
-        yaml.write_text(
-            CONFIGURATION.format(host=HOST, data=data, **ports), encoding="utf-8"
-        )
+        # JSON is a subset of YAML, and quotes paths rightly.
+        configuration = self.configuration(data, ports)
+        yaml.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
         (conf / "logback.xml").write_text(LOGGING, encoding="utf-8")
-        paths = jars.classpath(self.name, lambda _: None)
+        paths = jars.classpath("cassandra", lambda _: None)
         return [
             java.find(),
-            *FLAGS,
+            *self.flags,
             *(f"--add-opens={name}=ALL-UNNAMED" for name in OPENED),
             *(f"--add-exports={name}=ALL-UNNAMED" for name in OPENED),
             f"-Dcassandra.config={yaml.absolute().as_uri()}",
@@ -141,6 +117,38 @@ class Cassandra:
             ":".join(map(str, [conf, *paths])),
             "org.apache.cassandra.service.CassandraDaemon",
         ]
+
+    def configuration(self, data: Path, ports: Mapping[str, int]) -> dict[str, Any]:
+        """Return what the node is told."""
+        seeds = {"seeds": f"{self.host}:{ports['storage']}"}
+        return {
+            "cluster_name": "local",
+            "num_tokens": 1,
+            "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
+            "data_file_directories": [f"{data}/tables"],
+            "commitlog_directory": f"{data}/commitlog",
+            "saved_caches_directory": f"{data}/caches",
+            "hints_directory": f"{data}/hints",
+            "cdc_raw_directory": f"{data}/cdc",
+            "commitlog_sync": "periodic",
+            "commitlog_sync_period": "10s",
+            "commitlog_total_space": "512MiB",
+            "endpoint_snitch": "SimpleSnitch",
+            "listen_address": self.host,
+            "rpc_address": self.host,
+            "native_transport_port": ports["client"],
+            "storage_port": ports["storage"],
+            "start_native_transport": True,
+            "seed_provider": [{"class_name": SEED_PROVIDER, "parameters": [seeds]}],
+            # A dropped keyspace of a test leaves no snapshot behind.
+            "auto_snapshot": False,
+            # Larger ones are still refused as everywhere; these are not worth a line.
+            "batch_size_warn_threshold": "48KiB",
+            # A laptop under load is slower than a data centre.
+            "read_request_timeout": "10s",
+            "range_request_timeout": "20s",
+            "write_request_timeout": "10s",
+        }
 
     def addresses(self, ports: Mapping[str, int]) -> dict[str, str]:
         """Return the address of CQL clients."""
@@ -155,18 +163,24 @@ class Cassandra:
 
     def probe(self, ports: Mapping[str, int]) -> None:
         """Ask it something in CQL."""
-        knock(ports["client"])
-        from cassandra.cluster import Cluster
+        self.ask(ports["client"], "SELECT release_version FROM system.local")
 
+    def ask(self, port: int, query: str) -> list[Any]:
+        """Return the rows of a query to this node alone."""
+        knock(port, self.host)
+        from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+        from cassandra.policies import WhiteListRoundRobinPolicy
+
+        policy = WhiteListRoundRobinPolicy([self.host])
         cluster = Cluster(
-            [HOST],
-            port=ports["client"],
+            [self.host],
+            port=port,
+            execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(policy)},
             connect_timeout=PROBE_SECONDS_MAX,
             control_connection_timeout=PROBE_SECONDS_MAX,
         )
         try:
             session = cluster.connect()
-            query = "SELECT release_version FROM system.local"
-            session.execute(query, timeout=PROBE_SECONDS_MAX).one()
+            return list(session.execute(query, timeout=PROBE_SECONDS_MAX))
         finally:
             cluster.shutdown()

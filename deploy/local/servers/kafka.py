@@ -14,7 +14,7 @@ from deploy.local.errors import LauncherError
 from deploy.local.ports import HOST, knock
 from deploy.local.servers.base import Report
 
-__all__ = ["Kafka"]
+__all__ = ["FLAGS", "Kafka", "identity_of", "produce_and_fetch"]
 
 PROBE = "__launcher_probe"
 PROBE_SECONDS_MAX = 15.0
@@ -27,34 +27,6 @@ FLAGS = (
     "-XX:-UsePerfData",
     "-XX:+ExitOnOutOfMemoryError",
 )
-
-PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller}
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{host}:{client},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{client}
-inter.broker.listener.name=PLAINTEXT
-log.dirs={data}
-# Topics are made by `smartmeter topics`, with the partitions they must have.
-auto.create.topics.enable=false
-message.max.bytes={record_bytes_max}
-replica.fetch.max.bytes={record_bytes_max}
-# One broker: its own topics have one replica, and few partitions start fast.
-offsets.topic.num.partitions=8
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=2
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-# Retention acts within the minute, so that a long run keeps to its disk.
-log.retention.check.interval.ms=60000
-log.cleaner.dedupe.buffer.size=16777216
-"""
 
 LOGGING = """\
 rootLogger.level = INFO
@@ -76,35 +48,67 @@ class Kafka:
     name = "kafka"
     usual_ports: Mapping[str, int] = {"client": 9092, "controller": 9093}
     stop_seconds = 30.0
+    flags: Sequence[str] = FLAGS
 
     def fetch(self, report: Report) -> None:
         """Fetch its jars."""
-        jars.classpath(self.name, report)
+        jars.classpath("kafka", report)
 
     def prepare(self, folder: Path, ports: Mapping[str, int]) -> Sequence[str | Path]:
         """Write its configuration, format an empty store; return its command line."""
         folder.mkdir(parents=True, exist_ok=True)
         data = folder / "data"
         properties = folder / "server.properties"
-        properties.write_text(
-            PROPERTIES.format(
-                host=HOST, data=data, record_bytes_max=RECORD_BYTES_MAX, **ports
-            ),
-            encoding="utf-8",
-        )
+        lines = [f"{key}={value}\n" for key, value in self.properties(ports).items()]
+        lines.append(f"log.dirs={data}\n")
+        properties.write_text("".join(lines), encoding="utf-8")
         logging = folder / "log4j2.properties"
         logging.write_text(LOGGING, encoding="utf-8")
-        paths = jars.classpath(self.name, lambda _: None)
+        paths = jars.classpath("kafka", lambda _: None)
         command: list[str | Path] = [
             java.find(),
-            *FLAGS,
+            *self.flags,
             f"-Dlog4j2.configurationFile={logging.absolute().as_uri()}",
             "-cp",
             ":".join(map(str, paths)),
         ]
         if not (data / "meta.properties").exists():
-            _format([*command, "kafka.tools.StorageTool"], properties)
+            _format([*command, "kafka.tools.StorageTool"], properties, self.identity())
         return [*command, "kafka.Kafka", properties]
+
+    def properties(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """Return what the broker is told, its folder excepted."""
+        client, controller = (f"{HOST}:{ports[role]}" for role in self.usual_ports)
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{client}",
+            "inter.broker.listener.name": "PLAINTEXT",
+            # `smartmeter topics` makes topics, with the partitions they must have.
+            "auto.create.topics.enable": "false",
+            "message.max.bytes": str(RECORD_BYTES_MAX),
+            "replica.fetch.max.bytes": str(RECORD_BYTES_MAX),
+            # Its own topics: few partitions start fast.
+            "offsets.topic.num.partitions": "8",
+            "offsets.topic.replication.factor": "1",
+            "transaction.state.log.num.partitions": "2",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.num.partitions": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            # Retention acts within the minute, so that a long run keeps to its disk.
+            "log.retention.check.interval.ms": "60000",
+            "log.cleaner.dedupe.buffer.size": "16777216",
+        }
+
+    def identity(self) -> str:
+        """Return a name for a new cluster."""
+        return identity_of(uuid.uuid4())
 
     def addresses(self, ports: Mapping[str, int]) -> dict[str, str]:
         """Return the bootstrap address."""
@@ -117,14 +121,22 @@ class Kafka:
     def probe(self, ports: Mapping[str, int]) -> None:
         """Produce one record and fetch it."""
         knock(ports["client"])
-        asyncio.run(_produce_and_fetch(self.addresses(ports)["kafka"]))
+        asyncio.run(produce_and_fetch(self.addresses(ports)["kafka"]))
 
 
-def _format(command: Sequence[str | Path], properties: Path) -> None:
+def identity_of(number: uuid.UUID) -> str:
+    """Return a number as Kafka writes it.
+
+    >>> identity_of(uuid.UUID(int=1))
+    'AAAAAAAAAAAAAAAAAAAAAQ'
+    """
+    text = base64.urlsafe_b64encode(number.bytes).decode().rstrip("=")
+    # One that began with a dash would be taken for an option.
+    return text if not text.startswith("-") else "A" + text[1:]
+
+
+def _format(command: Sequence[str | Path], properties: Path, identity: str) -> None:
     """Make an empty store, as a broker wants it before its first start."""
-    identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    # An identity that began with a dash would be taken for an option.
-    identity = identity if not identity.startswith("-") else "A" + identity[1:]
     done = subprocess.run(
         [*command, "format", "--ignore-formatted", "-t", identity, "-c", properties],
         capture_output=True,
@@ -137,7 +149,8 @@ def _format(command: Sequence[str | Path], properties: Path) -> None:
         raise LauncherError("kafka cannot make its store:\n" + "\n".join(lines))
 
 
-async def _produce_and_fetch(address: str) -> None:
+async def produce_and_fetch(address: str, replicas: int = 1) -> None:
+    """Have one record stored in a topic of so many replicas, and read it back."""
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -146,7 +159,9 @@ async def _produce_and_fetch(address: str) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=address)
         try:
             await admin.start()
-            topic = NewTopic(PROBE, 1, 1, topic_configs={"retention.ms": "60000"})
+            topic = NewTopic(
+                PROBE, 1, replicas, topic_configs={"retention.ms": "60000"}
+            )
             await admin.create_topics([topic])  # a second time changes nothing
         finally:
             await admin.close()

@@ -6,13 +6,14 @@ import shutil
 import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app import settings
 from deploy.local.errors import LauncherError
 from deploy.local.ports import HOST, knock
 from deploy.local.servers.base import Report
 
-__all__ = ["Nats"]
+__all__ = ["PROBE", "Nats", "publish_one"]
 
 PROBE = "launcher-probe"
 PROBE_SECONDS_MAX = 5.0
@@ -37,16 +38,20 @@ class Nats:
         store = folder / "data"
         store.mkdir(parents=True, exist_ok=True)
         # JSON is a subset of what nats-server reads, and quotes paths rightly.
-        configuration = {
+        path = folder / "nats-server.conf"
+        configuration = self.configuration(store, ports)
+        path.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
+        return [_binary(), "--config", path]
+
+    def configuration(self, store: Path, ports: Mapping[str, int]) -> dict[str, Any]:
+        """Return what nats-server is told."""
+        return {
             "server_name": "local",
             "listen": f"{HOST}:{ports['client']}",
             "http": f"{HOST}:{ports['monitor']}",
             "max_payload": PAYLOAD_BYTES_MAX,
             "jetstream": {"store_dir": str(store), "max_file_store": STORE_BYTES_MAX},
         }
-        path = folder / "nats-server.conf"
-        path.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
-        return [_binary(), "--config", path]
 
     def addresses(self, ports: Mapping[str, int]) -> dict[str, str]:
         """Return the addresses of clients and of the monitoring pages."""
@@ -66,10 +71,11 @@ class Nats:
     def probe(self, ports: Mapping[str, int]) -> None:
         """Publish one message to a stream of its own, and wait for it to be stored."""
         knock(ports["client"])
-        asyncio.run(_publish(self.addresses(ports)["nats"]))
+        asyncio.run(publish_one(self.addresses(ports)["nats"]))
 
 
-async def _publish(address: str) -> None:
+async def publish_one(address: str, stream: str = PROBE, replicas: int = 1) -> None:
+    """Have one message stored in a stream, which is deleted again."""
     import nats
     from nats.js import api
 
@@ -82,12 +88,11 @@ async def _publish(address: str) -> None:
             address, allow_reconnect=False, connect_timeout=2, error_cb=ignore
         )
         try:
-            stream = client.jetstream()
-            await stream.add_stream(
-                api.StreamConfig(name=PROBE, subjects=[PROBE], max_msgs=1)
-            )
-            await stream.publish(PROBE, b"ready?")
-            await stream.delete_stream(PROBE)
+            jetstream = client.jetstream()
+            config = api.StreamConfig(name=stream, subjects=[stream], max_msgs=1)
+            await jetstream.add_stream(config.evolve(num_replicas=replicas))
+            await jetstream.publish(stream, b"ready?")
+            await jetstream.delete_stream(stream)
         finally:
             await client.close()
 
