@@ -54,6 +54,11 @@ class Process:
         return float(times.user + times.system)
 
     @property
+    def resident_bytes(self) -> int:
+        """Memory that it holds now, its children's not counted."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    @property
     def exit_code(self) -> int | None:
         """How a child of ours ended; None while it runs or where it is not ours."""
         return None if self.child is None else self.child.poll()
