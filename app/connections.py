@@ -15,6 +15,7 @@ from nats.aio.client import Client, RawCredentials
 
 from app.errors import AccessDenied, KafkaUnavailable, NatsUnavailable, SettingsError
 from app.settings import Settings
+from app.tls import tls_context, trust_trouble
 
 __all__ = [
     "NatsClient",
@@ -22,9 +23,10 @@ __all__ = [
     "kafka_options",
     "kafka_servers",
     "knock_at_kafka",
+    "knock_at_nats",
+    "nats_demands_tls",
     "nats_options",
     "nats_servers",
-    "tls_context",
 ]
 
 KAFKA_PORT = 9092
@@ -60,6 +62,7 @@ def nats_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "servers": nats_servers(settings),
         "connect_timeout": max(1, round(section.connect_timeout_seconds)),
+        "inbox_prefix": section.inbox_prefix,
     }
     if section.user:
         options["user"] = section.user
@@ -70,9 +73,12 @@ def nats_options(settings: Settings) -> dict[str, Any]:
         options["nkeys_seed_str"] = seed
     if credentials := section.credentials.get_secret_value():
         options["user_credentials"] = RawCredentials(credentials + "\n")
-    if _nats_demands_tls(settings):
-        authorities = section.ca.get_secret_value()
-        options["tls"] = tls_context(authorities, "SMARTMETER_NATS__CA")
+    if nats_demands_tls(settings):
+        options["tls"] = tls_context(
+            "nats",
+            authorities=section.ca.get_secret_value(),
+            certificate=section.certificate.get_secret_value(),
+        )
     return options
 
 
@@ -91,7 +97,7 @@ async def connect_nats(
         AccessDenied: A server refuses us, or we do not trust it.
         NatsUnavailable: None answers.
     """
-    client.demands_tls = _nats_demands_tls(settings)
+    client.demands_tls = nats_demands_tls(settings)
     servers = nats_servers(settings)
     seen: list[Exception] = []
 
@@ -128,10 +134,7 @@ def _nats_trouble(settings: Settings, cause: Exception) -> Exception:
             f"{where} does not encrypt, and SMARTMETER_NATS__TLS or …__CA asks for it"
         )
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return AccessDenied(
-            f"{where} shows a certificate that is not trusted"
-            f" ({cause.verify_message}): see SMARTMETER_NATS__CA"
-        )
+        return AccessDenied(f"{where} {trust_trouble(cause, 'nats')}")
     if any(word in text for word in REFUSALS):
         return AccessDenied(
             f"{where} refuses us ({text}): see SMARTMETER_NATS__USER, …__TOKEN,"
@@ -142,10 +145,25 @@ def _nats_trouble(settings: Settings, cause: Exception) -> Exception:
     )
 
 
-def _nats_demands_tls(settings: Settings) -> bool:
+async def knock_at_nats(settings: Settings) -> None:
+    """Connect to a server and say who we are, then leave.
+
+    Raises:
+        AccessDenied: A server refuses us, or we do not trust it.
+        NatsUnavailable: None answers.
+    """
+    client = NatsClient()
+    await connect_nats(client, settings, name=f"{settings.namespace}-knock")
+    await client.close()
+
+
+def nats_demands_tls(settings: Settings) -> bool:
+    """Return whether nothing may be said to NATS over a connection in the clear."""
+    section = settings.nats
     return (
-        settings.nats.tls
-        or bool(settings.nats.ca.get_secret_value())
+        section.tls
+        or bool(section.ca.get_secret_value())
+        or bool(section.certificate.get_secret_value())
         or any(server.startswith("tls://") for server in nats_servers(settings))
     )
 
@@ -159,7 +177,8 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
     """Return what every aiokafka client must know of place, identity, encryption."""
     kafka = settings.kafka
     authorities = kafka.ca.get_secret_value()
-    encrypted = kafka.tls or bool(authorities)
+    certificate = kafka.certificate.get_secret_value()
+    encrypted = kafka.tls or bool(authorities or certificate)
     protocol = "SSL" if encrypted else "PLAINTEXT"
     options: dict[str, Any] = {
         "bootstrap_servers": kafka_servers(settings),
@@ -167,7 +186,9 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
         "security_protocol": f"SASL_{protocol}" if kafka.sasl_mechanism else protocol,
     }
     if encrypted:
-        options["ssl_context"] = tls_context(authorities, "SMARTMETER_KAFKA__CA")
+        options["ssl_context"] = tls_context(
+            "kafka", authorities=authorities, certificate=certificate
+        )
     if kafka.sasl_mechanism:
         options["sasl_mechanism"] = kafka.sasl_mechanism
         options["sasl_plain_username"] = kafka.user
@@ -202,10 +223,7 @@ def _kafka_trouble(settings: Settings, cause: Exception) -> Exception:
     where = f"Kafka at {', '.join(kafka_servers(settings))}"
     kind = type(cause).__name__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return AccessDenied(
-            f"{where} shows a certificate that is not trusted"
-            f" ({cause.verify_message}): see SMARTMETER_KAFKA__CA"
-        )
+        return AccessDenied(f"{where} {trust_trouble(cause, 'kafka')}")
     if isinstance(cause, ssl.SSLError):
         return AccessDenied(f"{where} does not speak TLS: see SMARTMETER_KAFKA__TLS")
     if "Sasl" in kind or "Authentication" in kind or "Authorization" in kind:
@@ -219,18 +237,6 @@ def _kafka_trouble(settings: Settings, cause: Exception) -> Exception:
     return KafkaUnavailable(
         f"{where} (SMARTMETER_KAFKA__SERVERS) does not answer: {cause or kind}{hint}"
     )
-
-
-def tls_context(authorities: str, variable: str) -> ssl.SSLContext:
-    """Return a context that trusts these authorities (PEM), or the system's if none.
-
-    Raises:
-        SettingsError: They are no certificates; names the variable.
-    """
-    try:
-        return ssl.create_default_context(cadata=authorities or None)
-    except (ssl.SSLError, ValueError):
-        raise SettingsError(f"{variable}: holds no PEM certificates") from None
 
 
 def _shown(servers: list[str]) -> str:

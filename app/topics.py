@@ -23,6 +23,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from app import connections
 from app.errors import KafkaUnavailable, TopicMismatch
 from app.settings import Settings
 from app.topology import Topic, Topology
@@ -107,10 +108,8 @@ MISSING = "missing: run `smartmeter topics`"
 async def _connected(settings: Settings) -> AsyncIterator[Any]:
     """Yield an admin client; Kafka's errors become ours, in one line."""
     servers = settings.kafka.servers
-    client = AIOKafkaAdminClient(
-        bootstrap_servers=servers,
-        request_timeout_ms=int(settings.kafka.request_timeout_seconds * 1_000),
-    )
+    await connections.knock_at_kafka(settings)
+    client = AIOKafkaAdminClient(**connections.kafka_options(settings))
     try:
         await client.start()
         yield client

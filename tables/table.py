@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
+from app.connections import kafka_options
 from app.errors import StateDiverged
 from app.metrics import live
 from app.topology import Topic
@@ -275,11 +276,7 @@ class JournaledTable(faust.Table, Generic[S]):
         return int(metadata.offset)
 
     async def _truncate(self, partition: int, before: int) -> None:
-        kafka = self.app.smartmeter.kafka
-        milliseconds = int(kafka.request_timeout_seconds * 1_000)
-        admin = AIOKafkaAdminClient(
-            bootstrap_servers=kafka.servers, request_timeout_ms=milliseconds
-        )
+        admin = AIOKafkaAdminClient(**kafka_options(self.app.smartmeter))
         place = TopicPartition(self.journal_topic.name, partition)
         try:
             await admin.start()

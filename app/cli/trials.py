@@ -12,6 +12,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from app.connections import kafka_options, knock_at_kafka
 from app.domain.predictions import closed_windows
 from app.domain.readings import lane_of
 from app.domain.weather import WeatherEvent
@@ -212,11 +213,8 @@ def _trial(plan: Plan, share: float) -> Trial:
 async def _stored(settings: Settings, plan: Plan) -> tuple[dict[int, Trial], float]:
     topology = Topology(settings)
     topics = topology.windows.name, topology.weather.name
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.servers,
-        request_timeout_ms=int(settings.kafka.request_timeout_seconds * 1_000),
-        enable_auto_commit=False,
-    )
+    await knock_at_kafka(settings)
+    consumer = AIOKafkaConsumer(**kafka_options(settings), enable_auto_commit=False)
     try:
         await consumer.start()
         trials: dict[int, Trial] = {}

@@ -6,9 +6,8 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-import nats
 import nats.errors
-from nats.aio.client import Client, Server
+from nats.aio.client import Server
 from tenacity import (
     AsyncRetrying,
     RetryError,
@@ -17,7 +16,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from app.errors import StreamUnavailable
+from app import connections
+from app.connections import NatsClient as Client
+from app.errors import NatsUnavailable, StreamUnavailable
 from app.settings import Settings
 from app.topology import Topology
 
@@ -74,14 +75,16 @@ async def connected(
 
     Raises:
         StreamUnavailable: No server answered within wait_seconds.
+        AccessDenied: One refuses us, or we do not trust it.
     """
+    await _answered(settings, wait_seconds)
     link = _Link(on_lost, on_restored)
+    connection.demands_tls = connections.nats_demands_tls(settings)
     try:
         async with asyncio.timeout(wait_seconds):
             await connection.connect(
-                settings.nats.servers.split(","),
+                **connections.nats_options(settings),
                 name="smartmeter-simulator",
-                connect_timeout=max(1, round(settings.nats.connect_timeout_seconds)),
                 reconnect_time_wait=1,
                 max_reconnect_attempts=-1,
                 reconnect_to_server_handler=link.next_server,
@@ -102,6 +105,20 @@ async def connected(
         link.is_closing = True
         with suppress(nats.errors.Error):
             await connection.close()
+
+
+async def _answered(settings: Settings, wait_seconds: float) -> None:
+    """Wait for a server that lets us in; a refusal ends the wait."""
+    patience = AsyncRetrying(
+        retry=retry_if_exception_type(NatsUnavailable),
+        stop=stop_after_delay(wait_seconds),
+        wait=wait_random_exponential(max=BACKOFF_SECONDS_MAX, multiplier=0.2),
+        reraise=True,
+    )
+    try:
+        await patience(connections.knock_at_nats, settings)
+    except NatsUnavailable as error:
+        raise StreamUnavailable(f"{error} within {wait_seconds:g} s") from None
 
 
 async def wait_for_stream(

@@ -75,7 +75,9 @@ class Publisher:
         self._in_flight_low = in_flight_max * 3 // 4
         self._newest = -1
         self._identity = secrets.token_hex(6)  # no other run has these message ids
-        self._inbox = f"{connection.new_inbox()}."
+        self._inbox = (
+            ""  # known once the connection is: it may have a prefix of its own
+        )
         self._trouble = "not connected yet"
         self._is_accepted = False  # in trouble: the oldest message was stored again
         self._moved = asyncio.Event()  # there may be room now, or a reason to stop
@@ -96,6 +98,7 @@ class Publisher:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Listen to acknowledgements and care for what does not come back."""
+        self._inbox = f"{self._connection.new_inbox()}."
         subscription = await self._connection.subscribe(
             f"{self._inbox}*",
             cb=self._answered,

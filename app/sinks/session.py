@@ -1,6 +1,7 @@
 """Connecting to Cassandra, and what its errors mean to us."""
 
 import re
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,9 +29,10 @@ from cassandra.policies import (
     TokenAwarePolicy,
 )
 
-from app.errors import RejectedQuery, SettingsError, SinkUnavailable
+from app.errors import AccessDenied, RejectedQuery, SettingsError, SinkUnavailable
 from app.settings import variable
 from app.settings.archive import Archive
+from app.tls import tls_context, trust_trouble
 
 __all__ = [
     "Session",
@@ -54,6 +56,7 @@ def connect(archive: Archive) -> Session:
     Raises:
         SinkUnavailable: No host answers.
         SettingsError: A host answers and refuses the user or the password.
+        AccessDenied: It is not whom we trust, or one side alone encrypts.
     """
     place = f"{archive.contact_points}, port {archive.port}"
     cluster = None
@@ -68,8 +71,11 @@ def connect(archive: Archive) -> Session:
             raise SettingsError(
                 f"{name}: Cassandra at {place} refuses this user or its password"
             ) from None
+        if trouble := _trouble_of_tls(error):
+            raise AccessDenied(f"Cassandra at {place} {trouble}") from None
+        hint = "" if archive.is_encrypted else "; one that demands TLS says no more"
         raise SinkUnavailable(
-            f"no Cassandra answers at {place} ({summary(error)})"
+            f"no Cassandra answers at {place} ({summary(error)}{hint})"
         ) from None
 
 
@@ -100,13 +106,37 @@ def _cluster(archive: Archive) -> Cluster:
         ),
         connect_timeout=archive.timeout_seconds,
         control_connection_timeout=archive.timeout_seconds,
+        ssl_context=_tls(archive),
     )
 
 
-def _is_about_credentials(error: BaseException) -> bool:
+def _tls(archive: Archive) -> ssl.SSLContext | None:
+    if not archive.is_encrypted:
+        return None
+    return tls_context(
+        "archive",
+        authorities=archive.ca.get_secret_value(),
+        certificate=archive.certificate.get_secret_value(),
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
     causes = getattr(error, "errors", None)
-    found = [error, *causes.values()] if isinstance(causes, dict) else [error]
-    return any(isinstance(cause, AuthenticationFailed) for cause in found)
+    return [error, *causes.values()] if isinstance(causes, dict) else [error]
+
+
+def _is_about_credentials(error: BaseException) -> bool:
+    return any(isinstance(cause, AuthenticationFailed) for cause in _causes(error))
+
+
+def _trouble_of_tls(error: BaseException) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return trust_trouble(cause, "archive")
+        if isinstance(cause, ssl.SSLError):
+            name = variable("archive", "tls")
+            return f"does not take TLS as we speak it ({cause.reason}): see {name}"
+    return ""
 
 
 def give_rows_as(session: Session, factory: Callable[..., Any]) -> None:

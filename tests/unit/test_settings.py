@@ -12,7 +12,12 @@ def test_nested_variable_is_read_and_typed():
 def test_value_may_come_from_a_file(tmp_path):
     secret = tmp_path / "password"
     secret.write_text("open sesame\n")
-    loaded = settings.load({"SMARTMETER_ARCHIVE__PASSWORD_FILE": str(secret)})
+    loaded = settings.load(
+        {
+            "SMARTMETER_ARCHIVE__USERNAME": "archive",
+            "SMARTMETER_ARCHIVE__PASSWORD_FILE": str(secret),
+        }
+    )
     assert "open sesame" == loaded.archive.password.get_secret_value()
 
 
@@ -41,7 +46,10 @@ def test_wrong_value_is_refused_in_one_line_that_names_the_variable(environ, mes
 
 
 def test_secret_is_never_shown():
-    environ = {"SMARTMETER_ARCHIVE__PASSWORD": "open sesame"}
+    environ = {
+        "SMARTMETER_ARCHIVE__USERNAME": "archive",
+        "SMARTMETER_ARCHIVE__PASSWORD": "open sesame",
+    }
     rows = list(settings.describe(settings.load(environ), environ))
     assert "open sesame" not in str(rows)
     row = next(r for r in rows if r.name == "SMARTMETER_ARCHIVE__PASSWORD")
