@@ -105,6 +105,7 @@ class Injector:
             # Told and not cancelled: nats-py swallows a cancellation while it flushes.
             self._finished.set()
             await reporting
+            self._emit(begun)  # the last report may have been held up, keeping an epoch
         return self.summary
 
     async def _report(
