@@ -14,7 +14,7 @@ NAME ?= worker
 PARALLEL ?= --numprocesses 2 --dist loadfile
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh)
 
-.PHONY: help install run up down status check format test unit functional integration e2e browser promtool prometheus dashboards bench faults clean
+.PHONY: help install run up down status check format test unit functional integration e2e cluster browser promtool prometheus dashboards bench faults clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ integration: install promtool ## One real server at a time (minutes)
 
 e2e: install browser promtool ## The whole road, workers as processes, kills, a browser (minutes)
 	$(BIN)/python -m pytest tests/e2e $(PARALLEL)
+
+cluster: install ## Three NATS, three Kafka, two Cassandra; one of each dies (minutes)
+	$(BIN)/python -m pytest -s tests/cluster
 
 browser: ## Install Debian's Chromium, which tests of the pages drive
 	@command -v chromium >/dev/null || { \

@@ -138,8 +138,11 @@ def _compare_maxima(road, oracle, result):
         if actual.setdefault(epoch, voltage) != voltage:
             result.unexplained.append(("maximum twice", fields))
     if actual != expected:
-        wrong = {k for k in expected | actual if expected.get(k) != actual.get(k)}
-        result.unexplained.append(("maxima", sorted(wrong)[:5], len(wrong)))
+        pairs = {k: (expected.get(k), actual.get(k)) for k in expected | actual}
+        wrong = {k: pair for k, pair in pairs.items() if pair[0] != pair[1]}
+        result.unexplained.append(
+            ("maxima: expected, actual", sorted(wrong.items())[:5], len(wrong))
+        )
 
 
 def _compare_dead(road, published, result):
