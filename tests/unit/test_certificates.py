@@ -1,0 +1,117 @@
+"""The private authority: what it writes, who may read it, and that it is trusted."""
+
+import ssl
+import stat
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from app.certificates import CertificatesRefused, issue
+from app.cli.certificates import command
+from app.errors import SettingsError
+from app.tls import tls_context, trust_trouble
+
+HOSTS = ("localhost", "127.0.0.1")
+YEAR = timedelta(days=365)
+
+
+def handshake(folder, *, host="localhost", authorities=None, client=""):
+    """Let a client of ours meet a server with the folder's certificate, in memory."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "server.pem")
+    if client:
+        server.load_verify_locations(folder / "ca.crt")
+        server.verify_mode = ssl.CERT_REQUIRED
+    trusted = (folder / "ca.crt").read_text() if authorities is None else authorities
+    context = tls_context("kafka", authorities=trusted, certificate=client)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = context.wrap_bio(incoming, outgoing, server_hostname=host)
+    theirs = server.wrap_bio(outgoing, incoming, server_side=True)
+    done = set()
+    while done != {ours, theirs}:
+        for side in (ours, theirs):
+            try:
+                side.do_handshake()
+                done.add(side)
+            except ssl.SSLWantReadError:
+                pass
+    return theirs.getpeercert()
+
+
+def test_server_is_trusted_by_whoever_trusts_the_authority(tmp_path):
+    issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    for host in HOSTS:
+        handshake(tmp_path, host=host)
+
+
+def test_client_shows_its_own_certificate(tmp_path):
+    issue(tmp_path, hosts=HOSTS, clients=("archive",), life=YEAR)
+    shown = handshake(tmp_path, client=(tmp_path / "client-archive.pem").read_text())
+    assert ((("commonName", "archive"),),) == shown["subject"]
+
+
+def test_another_name_or_authority_is_refused_in_words(tmp_path):
+    issue(tmp_path / "one", hosts=HOSTS, clients=(), life=YEAR)
+    issue(tmp_path / "two", hosts=HOSTS, clients=(), life=YEAR)
+    other = (tmp_path / "two" / "ca.crt").read_text()
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        handshake(tmp_path / "one", authorities=other)
+    assert "SMARTMETER_KAFKA__CA" in trust_trouble(caught.value, "kafka")
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        handshake(tmp_path / "one", host="elsewhere")
+
+
+def test_expired_certificate_is_named_as_such(tmp_path):
+    past = datetime.now(UTC) - timedelta(days=30)
+    issue(tmp_path, hosts=HOSTS, clients=(), life=timedelta(days=1), now=past)
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        handshake(tmp_path)
+    assert "(certificate has expired): renew it" in trust_trouble(caught.value, "kafka")
+
+
+def test_only_the_owner_reads_keys(tmp_path):
+    for path in issue(tmp_path / "new", hosts=HOSTS, clients=("a",), life=YEAR):
+        open_to_others = stat.S_IMODE(path.stat().st_mode) & 0o077
+        assert bool(open_to_others) == (path.suffix == ".crt"), path
+        assert ("PRIVATE KEY" in path.read_text()) == (path.suffix != ".crt"), path
+
+
+def test_nothing_is_overwritten_and_renewal_keeps_the_authority(tmp_path):
+    issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CertificatesRefused, match="nothing is overwritten"):
+        issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    issue(tmp_path, hosts=HOSTS, clients=("late",), life=YEAR, renew=True)
+    assert before["ca.crt"] == (tmp_path / "ca.crt").read_bytes()
+    assert before["server.crt"] != (tmp_path / "server.crt").read_bytes()
+    handshake(tmp_path, client=(tmp_path / "client-late.pem").read_text())
+
+
+def test_command_says_what_to_do_next_and_what_is_wrong(tmp_path):
+    folder = tmp_path / "certificates"
+    first = CliRunner().invoke(command, [str(folder), "--host", "kafka-1"])
+    assert 0 == first.exit_code, first.output
+    assert f"SMARTMETER_KAFKA__CA_FILE={folder / 'ca.crt'}" in first.output
+    again = CliRunner().invoke(command, [str(folder), "--host", "kafka-1"])
+    assert isinstance(again.exception, CertificatesRefused)
+    unknown = CliRunner().invoke(command, [str(tmp_path / "none"), "--renew"])
+    assert "no authority to renew by" in str(unknown.exception)
+
+
+@pytest.mark.parametrize(
+    ("values", "variable"),
+    [
+        ({"authorities": "no certificate"}, "SMARTMETER_KAFKA__CA"),
+        (
+            {"authorities": "", "certificate": "no key"},
+            "SMARTMETER_KAFKA__CERTIFICATE",
+        ),
+    ],
+)
+def test_what_is_no_certificate_names_its_variable(values, variable):
+    with pytest.raises(SettingsError) as caught:
+        tls_context("kafka", **values)
+    assert str(caught.value).startswith(f"{variable}: ")
