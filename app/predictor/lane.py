@@ -64,6 +64,7 @@ class LaneForecast:
         self.patience = min(PATIENCE_SECONDS_MAX, rules.lead // 4)
         self.weather = Weather(rules.size)
         self.held: deque[_Held] = deque()
+        self._held_rows = 0
         self.first: int | None = None
         self.front: int | None = None
         self.forecaster = Forecaster(rules)
@@ -73,7 +74,7 @@ class LaneForecast:
         for window in windows:
             self.first = window.start if self.first is None else self.first
             self.front = max(window.start, self.front or window.start)
-            self.held.append(_Held(window=window, made=made))
+            self._hold(_Held(window=window, made=made))
         return list(self._advance())
 
     def take_weather(self, event: WeatherEvent) -> list[Outcome]:
@@ -98,9 +99,10 @@ class LaneForecast:
         while self.held and (
             self._is_weather_past(self.held[0].window.start)
             or (is_silent and self.is_overdue)
-            or sum(len(held.window) for held in self.held) > HELD_ROWS_MAX
+            or self._held_rows > HELD_ROWS_MAX
         ):
             held = self.held.popleft()
+            self._held_rows -= len(held.window)
             start = held.window.start
             target = start + self.rules.lead
             celsius = self.weather.forecast(target, self.rules.lead)
@@ -110,6 +112,10 @@ class LaneForecast:
             self.weather.forget(target - GAP_SECONDS_MAX - KEPT_SECONDS)
             if len(predictions.key):
                 yield Outcome(learnt=learnt, predictions=predictions, made=held.made)
+
+    def _hold(self, held: _Held) -> None:
+        self.held.append(held)
+        self._held_rows += len(held.window)
 
     def _is_weather_past(self, start: int) -> bool:
         clock = self.weather.clock
@@ -159,6 +165,6 @@ class LaneForecast:
                     starts = np.full(len(body["line"]), body["start"], np.int64)
                     for window in closed_windows({**body, "start": starts}):
                         held = _Held(window=window, made=int(body["made"]))
-                        self.held.append(held)
+                        self._hold(held)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RejectedState(f"models: what waits is malformed: {error!r}") from None

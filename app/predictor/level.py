@@ -47,6 +47,9 @@ class LevelRegression:
         self.learnt = 0
         self.far = 0
         self._diagonal_max = self.first.diagonal().copy()
+        # A view: the covariance is changed in place, here and by whoever restores it.
+        self._diagonal = np.einsum("ii->i", self.covariance)
+        self._outer = np.empty_like(self.covariance)
 
     def predict_one(self, x: Features) -> tuple[float, float]:
         """Return the mean, and the variance that not knowing the weights adds."""
@@ -54,7 +57,7 @@ class LevelRegression:
 
     def learn_one(self, x: Features, level: float) -> float:
         """Learn a level, volts; return how many deviations it was from what was due."""
-        diagonal = np.einsum("ii->i", self.covariance)  # a view
+        diagonal = self._diagonal
         diagonal += WANDER
         np.minimum(diagonal, self._diagonal_max, out=diagonal)
         error = level - self._mean(x)
@@ -67,7 +70,8 @@ class LevelRegression:
             bound = max(bound, ERROR_VOLTS_MAX)
         self.weights += spread * (min(max(error, -bound), bound) / variance)
         narrowed = spread / math.sqrt(variance)
-        self.covariance -= narrowed[:, None] * narrowed
+        np.multiply(narrowed[:, None], narrowed, out=self._outer)
+        self.covariance -= self._outer
         # What of the error is expected to be noise, and not ignorance of the weights.
         share = self.noise / variance
         surprise = min(share * share * error * error, NOISE_STEP_MAX * self.noise)

@@ -32,7 +32,7 @@ from app.predictor.drift import Watches
 from app.predictor.features import Features
 from app.predictor.level import LevelRegression
 from app.predictor.memory import Levels, Memory
-from app.predictor.pending import COLUMNS, MODELS, SIGNS, Pending, matched
+from app.predictor.pending import COLUMNS, MODELS, SIGNS, Pending, matched, same
 from app.predictor.scores import Scores
 from app.predictor.tally import Scored
 
@@ -250,7 +250,10 @@ class Forecaster:
             lead=float(labels.start - waiting.made),
         )
         new_day = self.scores.add(labels.start, scored)
-        loss = _mean(np.abs(labels.over - published))
+        if len(published) == 1:  # without NumPy's cost of a call
+            loss = abs(float(labels.over[0]) - float(published[0]))
+        else:
+            loss = _mean(np.abs(labels.over - published))
         drifts = self.watches.judge(labels.start, loss, missed)
         if drifts or (new_day and self.level.is_unsettled):
             self.level.loosen()
@@ -261,9 +264,7 @@ class Forecaster:
         return Learnt(scored=len(labels.over), drifts=drifts, champion=champion)
 
     def _slots_of(self, key: NDArray[np.int64]) -> NDArray[np.int64]:
-        if key is self._asked:
-            return self._slots
-        if len(key) != len(self._asked) or not (key == self._asked).all():
+        if key is not self._asked and not same(key, self._asked):
             self._slots = self.index.slots(key)
             unknown = len(self.index) - len(self.last)
             if unknown:
@@ -272,11 +273,13 @@ class Forecaster:
                 self.keys = np.concatenate([self.keys, never])
                 self.keys[self._slots] = key
                 self.deviations.grow(len(self.index), self.level.noise)
-        self._asked = key
+            self._asked = key
         return self._slots
 
 
 def _mean(column: NDArray[np.float64]) -> float:
+    if len(column) == 1:
+        return float(column[0])
     return float(np.add.reduce(column)) / len(column)
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.predictor.features import Features
 
-__all__ = ["COLUMNS", "MODELS", "Pending", "matched"]
+__all__ = ["COLUMNS", "MODELS", "Pending", "matched", "same"]
 
 Column = NDArray[np.float64]
 
@@ -79,11 +79,20 @@ class Pending:
         return probabilities
 
 
+def same(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Tell whether two columns of keys are equal."""
+    if len(one) != len(other):
+        return False
+    if len(one) == 1:  # without NumPy's cost of a call
+        return bool(one[0] == other[0])
+    return bool((one == other).all())
+
+
 def matched(
     waiting: NDArray[np.int64], key: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return where two sorted columns of keys meet: places in each."""
-    if waiting is key or (len(waiting) == len(key) and (waiting == key).all()):
+    if waiting is key or same(waiting, key):
         everywhere = np.arange(len(key))
         return everywhere, everywhere
     _, first, second = np.intersect1d(

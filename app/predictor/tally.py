@@ -4,7 +4,7 @@ One vector of numbers, so that adding tallies is adding vectors, and a state is 
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +67,28 @@ class Scored:
     lead: float
 
 
-@dataclass(slots=True)
 class Tally:
     """Counts and sums over scored predictions; see SIZES."""
 
-    vector: NDArray[np.float64] = field(default_factory=lambda: np.zeros(SIZE))
+    __slots__ = ("_few", "_vector")
+
+    def __init__(self, vector: NDArray[np.float64] | None = None) -> None:
+        self._vector = np.zeros(SIZE) if vector is None else vector
+        # The same numbers as a list, while labels come by the few; else None.
+        self._few: list[float] | None = None
+
+    @property
+    def vector(self) -> NDArray[np.float64]:
+        """The counts and sums."""
+        if self._few is not None:
+            self._vector[:] = self._few
+            self._few = None
+        return self._vector
+
+    @vector.setter
+    def vector(self, vector: NDArray[np.float64]) -> None:
+        self._vector = vector
+        self._few = None
 
     def part(self, name: str) -> NDArray[np.float64]:
         """Return one of the parts, flat."""
@@ -118,7 +135,9 @@ class Tally:
 
     def _add_few(self, scored: Scored) -> None:
         """Do the same without NumPy's cost of a call, which few labels do not repay."""
-        vector = self.vector
+        if self._few is None:
+            self._few = self._vector.tolist()
+        vector = self._few
         probabilities = scored.probability.T.tolist()
         facts = zip(
             probabilities,
