@@ -140,8 +140,17 @@ class Topology:
 
     @cached_property
     def alerts(self) -> Topic:
-        """Alerts raised and cleared."""
-        return self._topic("alerts", self.lanes, "alerts raised and cleared")
+        """What happens to alerts."""
+        return self._topic(
+            "alerts", self.lanes, "alerts raised, acknowledged and cleared"
+        )
+
+    @cached_property
+    def alert_commands(self) -> Topic:
+        """What people say to alerts."""
+        return self._topic(
+            "alert-commands", self.lanes, "acknowledgements of alerts, by people"
+        )
 
     @cached_property
     def predictions(self) -> Topic:
@@ -198,6 +207,11 @@ class Topology:
         """Journal of the forecasting models."""
         return self._journal("models", self.lanes)
 
+    @cached_property
+    def alerts_journal(self) -> Topic:
+        """Journal of the alerts."""
+        return self._journal("alerts", self.lanes)
+
     @property
     def topics(self) -> tuple[Topic, ...]:
         """All topics that `smartmeter topics` creates and checks."""
@@ -206,6 +220,7 @@ class Topology:
             self.weather,
             self.windows,
             self.alerts,
+            self.alert_commands,
             self.predictions,
             self.late,
             self.partial_maxima,
@@ -215,6 +230,7 @@ class Topology:
             self.windows_journal,
             self.fleet_journal,
             self.models_journal,
+            self.alerts_journal,
         )
 
     def lane_writer(self, lane: int) -> str:

@@ -18,6 +18,7 @@ from app import connections
 from app.errors import RejectedMessage
 from app.metrics import bridge as metrics
 from app.topology import Topology
+from app.wire.alerts import alert_identity, encode_alert
 from app.wire.events import (
     decode_event,
     encode_maximum,
@@ -75,6 +76,10 @@ def outgoing(
                 encode_prediction(epoch, fields["temperature"], fields["threshold"]),
                 f"prediction-{hours}-{epoch}",
             )
+    elif topic == topology.alerts.name:
+        key = (fields["line"], fields["transformer"], fields["usagepoint"])
+        subject = ".".join((topology.alert_subject, *map(str, key)))
+        yield Outgoing("alert", subject, encode_alert(fields), alert_identity(fields))
 
 
 async def ensure_results_stream(link: Link, topology: Topology) -> None:
@@ -115,6 +120,7 @@ class KafkaToNats:
             topology.maxima.name,
             topology.weather.name,
             topology.predictions.name,
+            topology.alerts.name,
             **connections.kafka_options(topology.settings),
             group_id=topology.results_group,
             enable_auto_commit=False,

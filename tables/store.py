@@ -10,6 +10,7 @@ from faust.stores.base import Store
 from faust.types import TP
 
 from app.errors import StateDiverged
+from app.topology import Topic
 from tables.journal import Journal
 
 __all__ = ["JournalStore"]
@@ -70,8 +71,7 @@ class JournalStore(Store):
         ]
         await asyncio.gather(*begun)
         places = {
-            TP(topic.name, number): self.journals[number].offsets.get(topic.name, -1)
-            + 1
+            TP(topic.name, number): self._first_needed(topic, number)
             for number in partitions
             for topic in self.table.sources
         }
@@ -80,6 +80,20 @@ class JournalStore(Store):
             self.ready = partitions
             here = sorted(partitions)
             logger.info("%s: partitions %s are ready.", self.table_name, here)
+
+    def _first_needed(self, topic: Topic, number: int) -> int:
+        """Return the offset at which a source goes on.
+
+        Where several tables read it, the one that is furthest behind decides; the
+        others leave out what they include. All journals have been read by now.
+        """
+        readers = [
+            table
+            for table in self.app.tables.values()
+            if topic in getattr(table, "sources", ())
+        ]
+        journals = (table.data.journal(number) for table in readers)
+        return 1 + min(each.offsets.get(topic.name, -1) for each in journals)
 
     async def _seek(self, places: dict[TP, int]) -> bool:
         """Set the group's offsets and the fetcher's; False: lanes change hands again.

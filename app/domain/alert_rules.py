@@ -99,12 +99,12 @@ class ClosedRows:
         Raises:
             KeyError, TypeError, ValueError: It holds no closed windows.
         """
-        whole = {
+        whole: dict[str, NDArray[Any]] = {
             name: np.array(columns[name], np.int64)
             for name in ("start", "line", "transformer", "count", "over", "usagepoint")
         }
         key = whole.pop("line") << 32 | whole.pop("transformer")
-        volts = {
+        volts: dict[str, NDArray[Any]] = {
             name: np.array(columns[name], np.float64)
             for name in ("minimum", "maximum", "mean")
         }

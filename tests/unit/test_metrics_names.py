@@ -88,6 +88,7 @@ TABLES = len(tables.TABLES)
 LABELS = {
     "cache": 4,
     "consumer_name": LANES + 1,
+    "event": 3,
     "group": 3,
     "kind": 4,
     "lane": LANES,
@@ -110,7 +111,7 @@ LABELS = {
 }
 # A live worker, an archive worker, and so on: what one process shows together.
 PROCESSES = {
-    "live worker": ("live", "faust", "forecast"),
+    "live worker": ("live", "faust", "forecast", "alerts"),
     "archive worker": ("archive", "faust"),
     "bridge": ("bridge",),
     "simulator": ("simulator",),
