@@ -8,6 +8,7 @@ minutes sends nothing twice, because JetStream knows the message by the letter's
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from app.topology import Topology
 from app.wire.events import DeadLetter, decode_dead_letter, decode_event, encode_event
 from bridge.kafka import Kafka
 
-__all__ = ["Found", "LetterNotFound", "NotReplayable", "find", "replay"]
+__all__ = ["Found", "LetterNotFound", "NotReplayable", "find", "newest", "replay"]
 
 RECORDS_READ_AT_ONCE = 500
 REPEATS_KNOWN_MAX = 200_000
@@ -88,7 +89,20 @@ def _letter_or_mark(value: bytes | None, found: Found) -> DeadLetter | None:
     return decode_dead_letter(value)
 
 
-async def _values(topology: Topology) -> AsyncIterator[bytes]:
+async def newest(topology: Topology, most: int) -> list[DeadLetter]:
+    """Return the letters among the newest records, in the order of their writing.
+
+    Raises:
+        KafkaError, TimeoutError: The broker does not answer.
+    """
+    letters = []
+    async for value in _values(topology, most):
+        with suppress(RejectedMessage):  # of another build, or a mark
+            letters.append(decode_dead_letter(value))
+    return letters
+
+
+async def _values(topology: Topology, most: int | None = None) -> AsyncIterator[bytes]:
     consumer: Any = AIOKafkaConsumer(
         **connections.kafka_options(topology.settings), enable_auto_commit=False
     )
@@ -97,7 +111,8 @@ async def _values(topology: Topology) -> AsyncIterator[bytes]:
         await consumer.start()
         consumer.assign([place])
         end = (await consumer.end_offsets([place]))[place]
-        consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
+        begin = (await consumer.beginning_offsets([place]))[place]
+        consumer.seek(place, begin if most is None else max(begin, end - most))
         heard_at = time.monotonic()
         while await consumer.position(place) < end:
             records = await consumer.getmany(

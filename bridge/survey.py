@@ -1,8 +1,12 @@
 """A look at the bridges from outside: the stream, the lanes and who carries them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+import nats.errors
+import orjson
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NotFoundError
 
 from app import connections
@@ -22,9 +26,10 @@ NEARLY_FULL = 0.95
 class Survey:
     """What NATS says at one moment.
 
-    stored and stored_max are the stream's bytes; waiting and carried, by lane, are
-    messages that wait and the last sequence that is acknowledged. stream tells whether
-    there is one.
+    stored and stored_max are the stream's bytes; waiting, carried and waiting_since, by
+    lane, are messages that wait, the last sequence that is acknowledged, and when the
+    first one that waits was stored. stream tells whether there is one. server_time is
+    NATS's clock, last_time when the newest message was stored (0: none was).
     """
 
     stream: bool
@@ -33,6 +38,10 @@ class Survey:
     waiting: Mapping[int, int]
     carried: Mapping[int, int]
     roster: Roster
+    waiting_since: Mapping[int, float] = field(default_factory=dict)
+    last_sequence: int = 0
+    last_time: float = 0.0
+    server_time: float = 0.0
 
     @classmethod
     async def take(cls, topology: Topology) -> "Survey":
@@ -47,40 +56,89 @@ class Survey:
             await connections.connect_nats(
                 client, topology.settings, name=f"{topology.settings.namespace}-check"
             )
-            jetstream = client.jetstream(timeout=ANSWER_SECONDS_MAX)
-            waiting, carried = {}, {}
-            try:
-                info = await jetstream.stream_info(topology.stream)
-            except NotFoundError:
-                return cls(
-                    stream=False,
-                    stored=0,
-                    stored_max=0,
-                    waiting={},
-                    carried={},
-                    roster=Roster(),
-                )
-            for lane in range(topology.lanes):
-                try:
-                    consumer = await jetstream.consumer_info(
-                        topology.stream, lane_consumer(lane)
-                    )
-                except NotFoundError:
-                    continue
-                floor = consumer.ack_floor
-                carried[lane] = (floor.stream_seq or 0) if floor else 0
-                unacknowledged = consumer.num_ack_pending or 0
-                waiting[lane] = (consumer.num_pending or 0) + unacknowledged
+            info = await _stream(client, topology)
+            if info is None:
+                return NOTHING
+            state = info["state"]
+            waiting, carried = await _lanes(client, topology)
             return cls(
                 stream=True,
-                stored=info.state.bytes,
-                stored_max=info.config.max_bytes or 0,
+                stored=state["bytes"],
+                stored_max=max(0, info["config"].get("max_bytes", 0)),
                 waiting=waiting,
                 carried=carried,
+                waiting_since=await _waiting_since(client, topology, waiting, carried),
                 roster=await _roster(client, topology),
+                last_sequence=state["last_seq"],
+                last_time=_epoch(state["last_ts"]) if state["last_seq"] else 0.0,
+                server_time=_epoch(info["ts"]),
             )
         finally:
             await client.close()
+
+
+NOTHING = Survey(
+    stream=False, stored=0, stored_max=0, waiting={}, carried={}, roster=Roster()
+)
+
+
+async def _stream(client: NatsClient, topology: Topology) -> dict[str, Any] | None:
+    """Return what JetStream says of the stream, its own clock included."""
+    subject = f"$JS.API.STREAM.INFO.{topology.stream}"
+    answer = await client.request(subject, timeout=ANSWER_SECONDS_MAX)
+    info: dict[str, Any] = orjson.loads(answer.data)
+    if "error" not in info:
+        return info
+    if info["error"]["code"] == 404:
+        return None
+    raise nats.errors.Error(info["error"].get("description", "JetStream refuses"))
+
+
+async def _lanes(
+    client: NatsClient, topology: Topology
+) -> tuple[dict[int, int], dict[int, int]]:
+    jetstream = client.jetstream(timeout=ANSWER_SECONDS_MAX)
+    waiting, carried = {}, {}
+    for lane in range(topology.lanes):
+        try:
+            consumer = await jetstream.consumer_info(
+                topology.stream, lane_consumer(lane)
+            )
+        except NotFoundError:
+            continue
+        floor = consumer.ack_floor
+        carried[lane] = (floor.stream_seq or 0) if floor else 0
+        unacknowledged = consumer.num_ack_pending or 0
+        waiting[lane] = (consumer.num_pending or 0) + unacknowledged
+    return waiting, carried
+
+
+async def _waiting_since(
+    client: NatsClient,
+    topology: Topology,
+    waiting: Mapping[int, int],
+    carried: Mapping[int, int],
+) -> dict[int, float]:
+    since = {}
+    for lane in (lane for lane, count in waiting.items() if count):
+        answer = await client.request(
+            f"$JS.API.STREAM.MSG.GET.{topology.stream}",
+            orjson.dumps(
+                {
+                    "seq": carried[lane] + 1,
+                    "next_by_subj": f"{topology.lane_subject}.{lane}.>",
+                }
+            ),
+            timeout=ANSWER_SECONDS_MAX,
+        )
+        message = orjson.loads(answer.data).get("message")
+        if message:  # else it was carried and purged in the meantime
+            since[lane] = _epoch(message["time"])
+    return since
+
+
+def _epoch(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 async def _roster(client: NatsClient, topology: Topology) -> Roster:

@@ -1,17 +1,18 @@
 """The command line: `smartmeter COMMAND`, one module per command.
 
 A command's module is imported when it runs, so that `--help` is fast and the bridge
-never carries Faust. Errors of ours end in one line and their exit code;
-130 after Ctrl-C.
+never carries Faust. Errors of ours, of the drivers and of the system end in one line
+and their exit code; 130 after Ctrl-C.
 """
 
 import importlib
+import logging
 import sys
 from typing import Any
 
 import click
 
-from app.errors import SmartMeterError
+from app.cli.failures import failure
 
 __all__ = ["cli", "main"]
 
@@ -23,15 +24,23 @@ COMMANDS = {
     "simulate": "Publish the readings of simulated meters.",
     "evaluate": "Try the forecast over data in one pass; print its scores.",
     "dead-letters": "List, show and replay messages that could not be used.",
-    "check": "Go along the road; name the first hop that fails.",
+    "doctor": "Go along the road; name the first hop that fails.",
+    "lag": "Show what waits, for whom, and since when.",
+    "where": "Show whose a transformer is: lane, bridge, worker.",
+    "monitor": "Show what passes on NATS subjects, decoded.",
+    "replay": "Read the log again from a time on.",
+    "logs": "Show the logs of a run on this machine.",
     "topics": "Create and check the Kafka topics.",
     "schema": "Create and check the Cassandra tables.",
     "batch": "Work over all that is stored: averages, verify.",
     "query": "Show the rows that a SELECT finds in Cassandra.",
     "export": "Write stored rows to a CSV, Parquet or Excel file.",
     "shell": "Look at what is stored, in IPython.",
+    "certificates": "Make a private CA with server and client certificates.",
     "settings": "Show every setting, its value and where it comes from.",
+    "completion": "Print what lets a shell complete commands.",
 }
+ALIASES = {"check": "doctor"}
 
 
 class LazyGroup(click.Group):
@@ -45,12 +54,14 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         del ctx
+        cmd_name = ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"app.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         # Raw docstrings spell click's mark for unwrapped text, a backspace, as \b.
         command.help = (command.help or "").replace("\\b\n", "\b\n")
+        command.short_help = COMMANDS[cmd_name]
         return command
 
     def format_commands(
@@ -73,14 +84,19 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit with its code."""
+    # What drivers log is said in our own words; processes configure their own logs.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         code = cli.main(arguments, prog_name="smartmeter", standalone_mode=False)
-    except SmartMeterError as error:
-        click.echo(f"smartmeter: {error}", err=True)
-        sys.exit(error.exit_code)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except Exception as error:
+        told = failure(error)
+        if told is None:
+            raise
+        click.echo(f"smartmeter: {told.line}", err=True)
+        sys.exit(told.exit_code)
     sys.exit(code or 0)

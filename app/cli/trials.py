@@ -259,7 +259,9 @@ async def _merged(
     """
     places = [TopicPartition(topic, lane) for topic in topics]
     consumer.assign(places)
-    await consumer.seek_to_beginning(*places)
+    # Not seek_to_beginning: right after assign it finds no partition to seek in.
+    for place, begin in (await consumer.beginning_offsets(places)).items():
+        consumer.seek(place, begin)
     ends = await consumer.end_offsets(places)
     heads: dict[Any, Any] = {}
     while True:
