@@ -116,14 +116,23 @@ class SmartMeter(faust.App):
     async def publish(self, results: Iterable[Result]) -> None:
         """Send values in their order, and wait until the broker has them all.
 
+        What is published first is sent first, also where the first has to wait: groups
+        overtook each other while the producer learnt of a topic's new leader, and the
+        fleet took the maximum of the lane that came late for a repeat.
+
         Raises:
             KafkaError: The broker refused one, or did not answer in time.
         """
-        sent = [
-            await self.channel_for(topic).send(value=value, partition=partition)
-            for topic, partition, value in results
-        ]
+        async with self._one_by_one:
+            sent = [
+                await self.channel_for(topic).send(value=value, partition=partition)
+                for topic, partition, value in results
+            ]
         await asyncio.gather(*sent)
+
+    @cached_property
+    def _one_by_one(self) -> asyncio.Lock:
+        return asyncio.Lock()  # whoever waits longest is next
 
     def fail(self, error: BaseException) -> None:
         """Stop this process at once, before anything more is acknowledged.
