@@ -13,7 +13,7 @@ class Slow:
         self.values = []
         self.known = asyncio.Event()
 
-    async def send(self, value, partition):
+    async def send(self, value, **_):
         if value == "first":
             await self.known.wait()
         self.values.append(value)
