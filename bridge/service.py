@@ -31,6 +31,7 @@ from bridge.purge import Purge
 from bridge.roster import Reached
 from bridge.stream import ensure_stream
 from bridge.supervision import Part, Trouble, keep
+from bridge.watchdog import Watchdog, watching
 from bridge.watermarks import Watermarks
 from bridge.weather import WeatherToKafka
 
@@ -89,9 +90,11 @@ class Bridge:
         self._topology = Topology(settings)
         self._watermarks = Watermarks(settings.bridge.idle_seconds)
         section = settings.bridge
+        self._name = section.identity or f"{socket.gethostname()}:{section.port}"
+        self._watchdog = Watchdog(section.stalled_seconds)
         self._membership = Membership(
             topology=self._topology,
-            name=section.identity or f"{socket.gethostname()}:{section.port}",
+            name=self._name,
             life=new_life(),
             may=may,
             reached=self._reached,
@@ -108,10 +111,14 @@ class Bridge:
         """
         section = self._settings.bridge
         async with serve_health(
-            section.host, section.port, live=lambda: "", ready=self._not_ready
+            section.host,
+            section.port,
+            live=lambda: self._watchdog.trouble,
+            ready=self._not_ready,
         ) as port:
             logger.info("Bridge: health pages on port %s.", port)
-            await keep("bridge", self._run_session, stopping, self._trouble)
+            async with watching(self._topology, self._name, self._watchdog):
+                await keep("bridge", self._run_session, stopping, self._trouble)
 
     def _not_ready(self) -> str:
         if self._trouble.text:

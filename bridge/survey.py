@@ -44,8 +44,8 @@ class Survey:
     server_time: float = 0.0
 
     @classmethod
-    async def take(cls, topology: Topology) -> "Survey":
-        """Ask NATS.
+    async def take(cls, topology: Topology, *, dated: bool = False) -> "Survey":
+        """Ask NATS; dated: also since when messages wait.
 
         Raises:
             AccessDenied, NatsUnavailable: It refuses, or does not answer.
@@ -61,13 +61,16 @@ class Survey:
                 return NOTHING
             state = info["state"]
             waiting, carried = await _lanes(client, topology)
+            since = {}
+            if dated:
+                since = await _waiting_since(client, topology, waiting, carried)
             return cls(
                 stream=True,
                 stored=state["bytes"],
                 stored_max=max(0, info["config"].get("max_bytes", 0)),
                 waiting=waiting,
                 carried=carried,
-                waiting_since=await _waiting_since(client, topology, waiting, carried),
+                waiting_since=since,
                 roster=await _roster(client, topology),
                 last_sequence=state["last_seq"],
                 last_time=_epoch(state["last_ts"]) if state["last_seq"] else 0.0,

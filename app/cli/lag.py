@@ -109,7 +109,7 @@ async def _rows(topology: Topology, stages: Collection[str]) -> list[Row]:
 async def _bridge_rows(topology: Topology) -> list[Row]:
     from bridge.survey import Survey
 
-    survey = await Survey.take(topology)
+    survey = await Survey.take(topology, dated=True)
     return [
         Row(
             group="bridge",

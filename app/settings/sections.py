@@ -173,6 +173,12 @@ class Bridge(Section):
         le=3_600,
         description="A lane silent for this long follows the others' watermark.",
     )
+    stalled_seconds: float = Field(
+        120.0,
+        ge=4,
+        description="Messages that wait without progress for this long, while NATS and"
+        " Kafka answer, make /live fail.",
+    )
     clock_skew_seconds_max: int = Field(
         300,
         ge=0,
