@@ -16,7 +16,7 @@ from app.sinks.tables import Table
 from app.wire.events import DeadLetter, decode_event, encode_dead_letter
 from app.wire.frames import decode_frame
 
-__all__ = ["late", "maxima", "predictions", "readings", "weather", "windows"]
+__all__ = ["alerts", "late", "maxima", "predictions", "readings", "weather", "windows"]
 
 topology = app.topology
 Convert = Callable[[bytes | None], tuple[Table, Rows]]
@@ -51,6 +51,12 @@ async def maxima(stream: Any) -> None:
 async def predictions(stream: Any) -> None:
     """Store predictions."""
     await _archive(stream, _event_rows(tables.PREDICTIONS, rows.prediction_rows))
+
+
+@app.agent(app.source(topology.alerts), name="archive_alerts")
+async def alerts(stream: Any) -> None:
+    """Store alerts: what happens to one is added to its row."""
+    await _archive(stream, _event_rows(tables.VOLTAGE_ALERTS, rows.alert_row))
 
 
 @app.agent(app.source(topology.weather), name="archive_weather")

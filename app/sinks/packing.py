@@ -189,20 +189,20 @@ def _record(
 ) -> NDArray[Any]:
     """Return a record of a shape with everything but its values filled in."""
     fields: list[tuple[str, Any]] = [
-        ("kind", "u1"),
-        ("id_length", ">u2"),
-        ("id", f"V{len(query_id)}"),
-        ("values", ">u2"),
+        (":kind", "u1"),  # with a colon, that no column has
+        (":id_length", ">u2"),
+        (":id", f"V{len(query_id)}"),
+        (":values", ">u2"),
     ]
     for (name, kind), size in zip(table_columns, shape, strict=True):
         fields.append((f"{name}:length", ">i4"))
         if size > 0:
             fields.append((name, kind.dtype or f"V{size}"))
     record = np.zeros((), fields)
-    record["kind"] = PREPARED
-    record["id_length"] = len(query_id)
-    record["id"] = np.void(query_id)
-    record["values"] = len(shape)
+    record[":kind"] = PREPARED
+    record[":id_length"] = len(query_id)
+    record[":id"] = np.void(query_id)
+    record[":values"] = len(shape)
     for (name, _), size in zip(table_columns, shape, strict=True):
         record[f"{name}:length"] = size
     return record

@@ -10,6 +10,7 @@ from app.domain.readings import Readings
 from app.sinks.base import Rows
 
 __all__ = [
+    "alert_row",
     "concatenate",
     "late_rows",
     "length",
@@ -108,6 +109,40 @@ def prediction_rows(event: Mapping[str, Any]) -> Rows:
         "temperature": every(event["temperature"], np.float32),
         "probability": np.array(event["probability"], np.float64),
         "alert": np.array(event["alert"], np.bool_),
+    }
+
+
+def alert_row(event: Mapping[str, Any]) -> Rows:
+    """Return an event of the alerts topic as a row of `voltage_alerts`.
+
+    What is not said by an event of its kind stays as it is, so that the order in which
+    events of an alert arrive does not matter.
+    """
+
+    def one(value: float | None, dtype: Any) -> NDArray[Any]:
+        return np.array([np.nan if value is None else value], dtype)
+
+    happened = {event["event"]: event["at"]}
+    return {
+        "line": one(event["line"], np.int32),
+        "transformer": one(event["transformer"], np.int32),
+        "usagepoint": one(event["usagepoint"], np.int32),
+        **_date(one(event["epoch"], np.int64) // DAY_SECONDS),
+        "epoch": one(event["epoch"], np.int64),
+        "kind": np.array([event["kind"]], object),
+        "voltage_avg": one(event["mean"], np.float32),
+        "voltage": one(event["voltage"], np.float32),
+        "threshold": one(event["limit"], np.float32),
+        "count": one(event["count"], np.int64),
+        "over": one(event["over"], np.int64),
+        "verdict": np.array([event["verdict"]], object),
+        # Floats, since they may be absent; exact up to 2**53 s.
+        **{
+            name: one(happened.get(name), np.float64)
+            for name in ("raised", "acknowledged", "cleared")
+        },
+        "peak": one(event.get("peak"), np.float32),
+        "peak_epoch": one(event.get("peak_epoch"), np.float64),
     }
 
 

@@ -60,11 +60,14 @@ def test_everything_that_stages_publish_is_stored(archived):
     }  # fmt: skip
     archived.produce(topology.late, [(3, encode_event(late))])
 
+    archived.produce(topology.alerts, [(3, value) for value in alert_events()])
+
     archived.start("archive")
     archived.ready("archive")
 
     archived.expect(rows)
     counts = {
+        "voltage_alerts": 2,
         "windows": 2,
         "max_voltage": 1,
         "temperature": 1,
@@ -83,10 +86,40 @@ def test_everything_that_stages_publish_is_stored(archived):
     )
     (late,) = archived.select("late_readings")
     assert (121.5, 30, 77) == tuple(late[n] for n in ("voltage", "late_by", "sequence"))
+    assert expected_alerts() == sorted(
+        archived.select("voltage_alerts"), key=lambda row: row["transformer"]
+    )
     (prediction,) = archived.select("predictions")
     assert (None, True, 0.75) == tuple(
         prediction[name] for name in ("temperature", "alert", "probability")
     )
+
+
+def alert_events():
+    """One alert with all that may happen to it, out of order and twice; one raised."""
+    window = {
+        "line": 11, "transformer": 1, "usagepoint": 7, "kind": "high",
+        "epoch": 1_700_006_400, "voltage": 118.5, "mean": 115.25, "count": 50,
+        "over": 3, "verdict": "too_high", "limit": 116.0, "alert": "-",
+    }  # fmt: skip
+    raised = {**window, "event": "raised", "at": 1_700_007_300}
+    seen = {**window, "event": "acknowledged", "at": 1_700_008_000}
+    end = {"peak": 119.5, "peak_usagepoint": 8, "peak_epoch": 1_700_007_300}
+    cleared = {**window, **end, "event": "cleared", "at": 1_700_009_100, "windows": 2}
+    other = {**raised, "transformer": 2, "kind": "low", "usagepoint": 0}
+    return map(encode_event, (seen, cleared, raised, cleared, other, raised))
+
+
+def expected_alerts():
+    row = {
+        "line": 11, "transformer": 1, "year": 2023, "month": 11, "day": 15,
+        "epoch": 1_700_006_400, "usagepoint": 7, "kind": "high", "voltage_avg": 115.25,
+        "voltage": 118.5, "threshold": 116.0, "count": 50, "over": 3,
+        "verdict": "too_high", "raised": 1_700_007_300, "acknowledged": 1_700_008_000,
+        "cleared": 1_700_009_100, "peak": 119.5, "peak_epoch": 1_700_007_300,
+    }  # fmt: skip
+    absent = dict.fromkeys(("acknowledged", "cleared", "peak", "peak_epoch"))
+    return [row, row | absent | {"transformer": 2, "usagepoint": 0, "kind": "low"}]
 
 
 def test_nothing_is_lost_though_the_worker_is_killed_again_and_again(archived):
