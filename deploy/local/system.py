@@ -93,8 +93,8 @@ class System:
             ),
         ]
 
-    def command(self, *words: str) -> None:
-        """Run one command of the product to its end.
+    def command(self, *words: str) -> str:
+        """Run one command of the product to its end; return what it printed.
 
         Raises:
             LauncherError: It failed; with its last lines.
@@ -111,6 +111,7 @@ class System:
         if done.returncode:
             last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
             raise LauncherError(f"`smartmeter {' '.join(words)}` failed:\n{last}")
+        return done.stdout
 
     def start(self, *roles: Role) -> None:
         """Start processes, and wait until each says that it is ready."""
@@ -154,6 +155,19 @@ class System:
             raise readiness.failure(name, "printed no summary", self._stack.log(name))
         return summary
 
+    @property
+    def alive(self) -> list[str]:
+        """Names of the processes that run."""
+        return [name for name, process in self._processes.items() if process.alive]
+
+    def end(self, name: str) -> None:
+        """Stop one process in good order; others take its work over."""
+        process = self._processes.pop(name)
+        self.ports.pop(name, None)
+        targets.clear(self._stack.folder, name)
+        process.stop(STOP_SECONDS_MAX)
+        self._report(f"{name}: stopped")
+
     def stop(self) -> None:
         """Stop what still runs, side by side."""
         targets.clear(self._stack.folder)
@@ -162,6 +176,7 @@ class System:
             with ThreadPoolExecutor(len(running)) as pool:
                 list(pool.map(lambda process: process.stop(STOP_SECONDS_MAX), running))
         self._processes.clear()
+        self.ports.clear()
 
     def _spawn(self, role: Role) -> None:
         port = role.usual_port

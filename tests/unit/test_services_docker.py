@@ -1,0 +1,99 @@
+"""The command lines of Docker that the prompt runs; no Docker is asked."""
+
+import pytest
+
+from deploy.local.errors import LauncherError
+from deploy.services import ALL
+from deploy.services_docker import Docker
+
+
+class Recorded(Docker):
+    """A Docker that runs nothing, and has simulators in these slots."""
+
+    there: tuple[str, ...] = ()
+
+    def _listed(self, *_):
+        return list(self.there)
+
+
+def words(command):
+    """Return a command line without what all of them have in common."""
+    line = " ".join(command)
+    return line[line.index("compose.yaml") + len("compose.yaml") :].strip()
+
+
+def test_command_names_project_and_files():
+    command = Docker(cluster=True, secrets=True).compose("ps")
+    assert ["docker", "compose", "--project-name", "smartmeter-cluster"] == command[:4]
+    files = [word.rpartition("/")[2] for word in command if word.endswith(".yaml")]
+    assert ["compose.yaml", "cluster.yaml", "secrets.yaml"] == files
+    assert "ps" == command[-1]
+
+
+def test_remote_docker_is_reached_by_its_context():
+    command = Docker(context="far").compose("ps")
+    assert ["docker", "--context", "far", "compose"] == command[:4]
+    assert ["docker", "--context", "far", "rm"] == Docker(context="far").docker("rm")
+
+
+def test_stage_is_scaled_without_touching_what_runs():
+    (command,) = Recorded().scaling("worker", 3)
+    assert "up --detach --no-recreate --scale worker=3 worker" == words(command)
+
+
+def test_stage_with_no_replicas_is_stopped():
+    (command,) = Recorded().scaling("archive", 0)
+    assert "stop archive" == words(command)
+
+
+def test_simulators_have_slots_of_their_own():
+    docker = Recorded()
+    up, second, third = docker.scaling("simulator", 3)
+    assert words(up).endswith("--scale simulator=1 simulator")
+    assert words(second).startswith(
+        "run --detach --use-aliases --no-deps --name smartmeter-simulator-slot-2"
+    )
+    assert "--slot 2" in words(second)
+    assert "--slot 3" in words(third)
+
+
+def test_fewer_simulators_take_the_highest_slots_away():
+    class Three(Recorded):
+        there = ("smartmeter-simulator-slot-2", "smartmeter-simulator-slot-3", "else")
+
+    up, gone = Three().scaling("simulator", 2)
+    assert words(up).endswith("simulator=1 simulator")
+    assert ["docker", "rm", "--force", "smartmeter-simulator-slot-3"] == gone
+
+
+def test_cluster_has_three_of_each_server():
+    (command,) = Recorded(cluster=True).scaling("kafka", ALL)
+    assert words(command).endswith("--wait kafka kafka-2 kafka-3")
+    up, stop = Recorded(cluster=True).scaling("nats", 2)
+    assert words(up).endswith("nats nats-2")
+    assert words(stop).endswith("stop nats-3")
+    with pytest.raises(LauncherError, match="1 at most"):
+        Recorded().scaling("nats", 2)
+
+
+def test_all_is_stopped_and_data_stay():
+    class One(Recorded):
+        there = ("smartmeter-simulator-slot-2",)
+
+    slot, down = One().stopping()
+    assert ["docker", "rm", "--force", "smartmeter-simulator-slot-2"] == slot
+    assert "down --remove-orphans" == words(down)
+
+
+def test_replicas_are_counted_by_service():
+    class Some(Recorded):
+        there = ("nats", "nats-2", "nats-3", "worker", "worker", "prometheus")
+
+    running = Some(cluster=True).running()
+    assert (3, 2, 1, 0) == tuple(
+        running[name] for name in ("nats", "worker", "prometheus", "bridge")
+    )
+
+
+def test_images_are_postfixed():
+    assert {"SMARTMETER_POSTFIX": "-DEV"} == Docker(postfix="-DEV").environ
