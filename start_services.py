@@ -18,17 +18,12 @@ ROOT = Path(__file__).resolve().parent
 PYTHON = ROOT / ".venv" / "bin" / "python"
 
 try:
-    import click  # noqa: F401 whether the project's packages are here
-except ModuleNotFoundError:
-    if not PYTHON.exists():
-        sys.exit("start_services: run `make install` first")
-    os.execv(  # noqa: S606 the same prompt again, by the Python that can
-        PYTHON, [str(PYTHON), "-i", str(ROOT / "start_services.py"), *sys.argv[1:]]
-    )
-
-sys.path.insert(0, str(ROOT))
-
-from deploy.services_prompt import opened  # noqa: E402 the path is set first
+    from deploy.services_prompt import opened
+except ModuleNotFoundError as error:
+    if not PYTHON.exists() or Path(sys.prefix) == PYTHON.parents[1]:
+        sys.exit(f"start_services: no {error.name} here: run `make install` first")
+    words = [str(PYTHON), "-i", __file__, *sys.argv[1:]]
+    os.execv(PYTHON, words)  # noqa: S606 the same prompt, by the Python that can
 
 if __name__ == "__main__":
     globals().update(opened(sys.argv[1:], ROOT / ".run"))
