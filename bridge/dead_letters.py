@@ -1,28 +1,27 @@
 """Dead letters as a person handles them: read, found again, sent again, marked.
 
-A letter that is sent again is marked in the same topic, behind it. The mark is written
-once NATS has the message; whoever is interrupted in between and tries again within two
-minutes sends nothing twice, because JetStream knows the message by the letter's name.
+Sending one again leaves two marks in the same topic, behind the letter: one before it
+is sent, and one once NATS has it. Whoever is interrupted in between and tries again
+sends nothing twice: JetStream knows the message by its name for two minutes, and later
+it is looked for in the stream; what cannot be found out is left to a person.
 """
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from app import connections
-from app.connections import NatsClient
 from app.errors import RejectedMessage, SmartMeterError
 from app.topology import Topology
-from app.wire.events import DeadLetter, decode_dead_letter, decode_event, encode_event
-from bridge.kafka import Kafka
+from app.wire.events import DeadLetter, decode_dead_letter, decode_event
 
-__all__ = ["Found", "LetterNotFound", "NotReplayable", "find", "newest", "replay"]
+__all__ = ["Begun", "Found", "LetterNotFound", "find", "newest"]
 
 RECORDS_READ_AT_ONCE = 500
 REPEATS_KNOWN_MAX = 200_000
@@ -36,8 +35,13 @@ class LetterNotFound(SmartMeterError):
     """No dead letter has that name."""
 
 
-class NotReplayable(SmartMeterError):
-    """The letter did not come from NATS, so it cannot go back there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A mark of what is about to be sent: as which message, behind which sequence."""
+
+    at: float
+    message: str
+    after: int
 
 
 @dataclass(slots=True)
@@ -45,11 +49,13 @@ class Found:
     """The newest letters that were wanted, and what there is beside them.
 
     letters is by identity, the newest last; replayed has the time of the last mark,
-    epoch seconds; reasons counts all that were wanted, not only the newest.
+    epoch seconds; begun has those that were to be sent again, and whose sending was
+    never marked; reasons counts all that were wanted, not only the newest.
     """
 
     letters: OrderedDict[str, DeadLetter] = field(default_factory=OrderedDict)
     replayed: dict[str, float] = field(default_factory=dict)
+    begun: dict[str, Begun] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
 
@@ -78,13 +84,22 @@ async def find(topology: Topology, wanted: Wanted, *, most: int) -> Found:
         if len(found.letters) > most:
             found.letters.popitem(last=False)
     found.replayed = {k: at for k, at in found.replayed.items() if k in found.letters}
+    found.begun = {k: it for k, it in found.begun.items() if k in found.letters}
     return found
 
 
 def _letter_or_mark(value: bytes | None, found: Found) -> DeadLetter | None:
     fields = decode_event(value)
+    if "replaying" in fields:
+        found.begun[str(fields["replaying"])] = Begun(
+            at=float(fields["at"]),
+            message=str(fields["message"]),
+            after=int(fields["after"]),
+        )
+        return None
     if "replayed" in fields:
         found.replayed[str(fields["replayed"])] = float(fields["at"])
+        found.begun.pop(str(fields["replayed"]), None)
         return None
     return decode_dead_letter(value)
 
@@ -125,51 +140,3 @@ async def _values(topology: Topology, most: int | None = None) -> AsyncIterator[
                 raise TimeoutError("Kafka does not send the rest of the dead letters")
     finally:
         await consumer.stop()
-
-
-async def replay(
-    topology: Topology, letters: Iterable[DeadLetter], *, payload: bytes | None = None
-) -> AsyncIterator[tuple[DeadLetter, int]]:
-    """Send letters to NATS again on the subject they came on, and mark each.
-
-    Args:
-        topology: The names.
-        letters: In the order in which they are to be sent.
-        payload: What is sent in place of the original.
-
-    Yields:
-        Each letter with the stream sequence that it has now.
-
-    Raises:
-        NotReplayable: One did not come from the stream.
-        NatsUnavailable, nats.errors.Error: NATS does not answer, or refuses.
-        KafkaError, TimeoutError: A mark could not be written.
-    """
-    client, kafka = NatsClient(), Kafka(topology.settings, [topology.dead_letters])
-    try:
-        await connections.connect_nats(
-            client, topology.settings, name=f"{topology.settings.namespace}-replay"
-        )
-        jetstream = client.jetstream(timeout=PATIENCE_SECONDS)
-        for letter in letters:
-            if letter.stream != topology.stream:
-                raise NotReplayable(
-                    f"{letter.identity} came from {letter.stream}, not from NATS"
-                )
-            sent = letter if payload is None else replace(letter, payload=payload)
-            ack = await jetstream.publish(
-                topology.published_subject(letter.subject),
-                sent.payload,
-                headers={"Nats-Msg-Id": f"replay-{letter.identity}-{sent.identity}"},
-            )
-            mark = {
-                "replayed": letter.identity,
-                "at": time.time(),
-                "stream": ack.stream,
-                "sequence": ack.seq,
-            }
-            await kafka.send([(topology.dead_letters, PARTITION, encode_event(mark))])
-            yield letter, ack.seq
-    finally:
-        await kafka.close()
-        await client.close()

@@ -1,14 +1,14 @@
 """`smartmeter dead-letters`: list, show, replay."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from app import settings
+from app.cli.letters import dump, fields, moment, published, short
 from app.errors import Reason
 from app.topology import Topology
 
@@ -75,16 +75,16 @@ def list_letters(
     found = _found(topology, _filter(topology, reasons, subject), most)
     if as_json:
         for identity, letter in found.letters.items():
-            click.echo(orjson.dumps(_fields(topology, identity, letter, found)))
+            click.echo(orjson.dumps(fields(topology, identity, letter, found)))
         return
     rows = [
         (
-            _short(identity),
-            _time(letter.arrival),
+            short(identity),
+            moment(letter.arrival),
             letter.reason.value,
             topology.published_subject(letter.subject),
             letter.detail,
-            _time(found.replayed.get(identity)),
+            moment(found.replayed.get(identity)),
         )
         for identity, letter in found.letters.items()
     ]
@@ -98,7 +98,8 @@ def list_letters(
 
 @command.command()
 @click.argument("name")
-def show(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a letter.")
+def show(name: str, as_json: bool) -> None:
     r"""Show a letter with all its coordinates and its payload.
 
     \b
@@ -108,11 +109,14 @@ def show(name: str) -> None:
     topology = Topology(settings.load())
     found = _named(topology, [name])
     for identity, letter in found.letters.items():
-        for key, value in _fields(topology, identity, letter, found).items():
+        if as_json:
+            click.echo(orjson.dumps(fields(topology, identity, letter, found)))
+            continue
+        for key, value in fields(topology, identity, letter, found).items():
             if key != "payload":
                 click.echo(f"{key:<11} {value}")
         click.echo(f"{'payload':<11} {len(letter.payload)} bytes")
-        click.echo(_dump(letter.payload))
+        click.echo(dump(letter.payload))
 
 
 @command.command()
@@ -134,6 +138,7 @@ def show(name: str) -> None:
     help="Send no more than the newest so many.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be sent.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a letter.")
 def replay(
     *,
     names: Sequence[str],
@@ -144,6 +149,7 @@ def replay(
     again: bool,
     most: int,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     r"""Send letters to NATS again, on the subject they came on, and mark them.
 
@@ -154,6 +160,8 @@ def replay(
       smartmeter dead-letters replay --reason future
       smartmeter dead-letters replay 1234 --payload corrected.json
     """
+    from bridge.resending import resend
+
     topology = Topology(settings.load())
     if not (names or reasons or subject or everything):
         raise click.UsageError("name letters, or say --reason, --subject or --all")
@@ -168,26 +176,61 @@ def replay(
         for identity, letter in found.letters.items()
         if again or identity not in found.replayed
     ]
-    if not dry_run:
-        asyncio.run(_replay(topology, chosen, payload.read() if payload else None))
-    else:
+    say = _say_as_json if as_json else _say
+    unsure = 0
+    if dry_run:
         for letter in chosen:
-            click.echo(f"{letter.identity} to {_published(topology, letter)}")
+            say(topology, letter, None)
+    else:
+        sent = payload.read() if payload else None
+        sending = resend(topology, found, chosen, payload=sent, again=again)
+        unsure = asyncio.run(_replay(sending, topology, say))
+    if as_json:
+        return
     skipped = len(found.letters) - len(chosen)
     word = "would be sent" if dry_run else "sent"
-    click.echo(f"{len(chosen)} {word}, {skipped} replayed before (--again sends them)")
+    click.echo(
+        f"{len(chosen) - unsure} {word}, {skipped} replayed before (--again sends them)"
+    )
+    if unsure:
+        click.echo(
+            f"{unsure} left: an earlier replay of them was interrupted, and nobody can"
+            " tell whether they were sent (--again sends them)"
+        )
+
+
+Say = Callable[[Topology, "DeadLetter", int | None], None]
 
 
 async def _replay(
-    topology: Topology, letters: "list[DeadLetter]", payload: bytes | None
-) -> None:
-    from bridge import dead_letters
+    sending: "AsyncIterator[tuple[DeadLetter, int | None]]",
+    topology: Topology,
+    say: Say,
+) -> int:
+    """Send letters; return how many were left because nobody can tell."""
+    unsure = 0
+    async for letter, sequence in sending:
+        if sequence is None:
+            unsure += 1
+        else:
+            say(topology, letter, sequence)
+    return unsure
 
-    async for letter, sequence in dead_letters.replay(
-        topology, letters, payload=payload
-    ):
-        place = f"{_published(topology, letter)}, sequence {sequence}"
-        click.echo(f"{letter.identity} to {place}")
+
+def _say(topology: Topology, letter: "DeadLetter", sequence: int | None) -> None:
+    place = "" if sequence is None else f", sequence {sequence}"
+    click.echo(f"{letter.identity} to {published(topology, letter)}{place}")
+
+
+def _say_as_json(
+    topology: Topology, letter: "DeadLetter", sequence: int | None
+) -> None:
+    said = {
+        "name": letter.identity,
+        "subject": published(topology, letter),
+        "sequence": sequence,
+    }
+    click.echo(orjson.dumps(said))
 
 
 def _found(topology: Topology, wanted: "Wanted", most: int) -> "Found":
@@ -199,7 +242,7 @@ def _found(topology: Topology, wanted: "Wanted", most: int) -> "Found":
 def _filter(topology: Topology, reasons: Sequence[str], subject: str) -> "Wanted":
     return lambda letter: (
         (not reasons or letter.reason.value in reasons)
-        and subject in _published(topology, letter)
+        and subject in published(topology, letter)
     )
 
 
@@ -214,7 +257,7 @@ def _named(topology: Topology, names: Sequence[str]) -> "Found":
 
     def matches(name: str, identity: str) -> bool:
         if name.count("/") < 2:
-            identity = _short(identity)
+            identity = short(identity)
         return (
             identity == name
             or identity.partition("/")[0] == name
@@ -231,51 +274,6 @@ def _named(topology: Topology, names: Sequence[str]) -> "Found":
         if not having:
             raise LetterNotFound(f"no dead letter {name}: see `dead-letters list`")
         if len(having) > 1:
-            shorter = ", ".join(map(_short, having[:5]))
+            shorter = ", ".join(map(short, having[:5]))
             raise LetterNotFound(f"{len(having)} letters are {name}, e.g. {shorter}")
     return found
-
-
-def _published(topology: Topology, letter: "DeadLetter") -> str:
-    return topology.published_subject(letter.subject)
-
-
-def _short(identity: str) -> str:
-    return identity.partition("/")[2]
-
-
-def _time(seconds: float | None) -> str:
-    if not seconds:
-        return ""
-    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(" ", "seconds")
-
-
-def _fields(
-    topology: Topology, identity: str, letter: "DeadLetter", found: "Found"
-) -> dict[str, Any]:
-    text = letter.payload.decode(errors="backslashreplace")
-    return {
-        "name": identity,
-        "reason": letter.reason.value,
-        "detail": letter.detail,
-        "subject": _published(topology, letter),
-        "stream": letter.stream,
-        "sequence": letter.sequence,
-        "arrived": _time(letter.arrival),
-        "replayed": _time(found.replayed.get(identity)) or None,
-        "payload": text,
-    }
-
-
-def _dump(payload: bytes) -> str:
-    """Return a payload as text where it is text, and else as a hex dump."""
-    try:
-        text = payload.decode()
-    except UnicodeDecodeError:
-        text = ""
-    if text and text.isprintable():
-        return text
-    return "\n".join(
-        f"{at:04x}  {payload[at : at + 16].hex(' ')}"
-        for at in range(0, len(payload), 16)
-    )

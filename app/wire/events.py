@@ -16,7 +16,8 @@ predictions     {"v":1,"lane","made":s,"hours":12,"threshold":V,"temperature":°
                  "epoch":[s],"line":[],"transformer":[],"probability":[],"alert":[]}
 dead-letters    {"v":1,"reason","detail","subject","stream","sequence","arrival":s,
                  "payload":base64}
-                and, where one has been sent again, a mark:
+                and, where one is sent again, a mark before and a mark after it:
+                {"v":1,"replaying":identity,"at":s,"message":name,"after":sequence}
                 {"v":1,"replayed":identity,"at":s,"stream","sequence"}
 """
 

@@ -1,14 +1,19 @@
 """Dead letters as a person handles them, by the command line."""
 
+import asyncio
 import json
 import secrets
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
+import nats
 import pytest
+from nats.js import JetStreamContext
 
 from app.wire.meter import encode_reading
+from bridge import dead_letters, resending
 from deploy.local.process import ROOT
 from tests.road import Road
 
@@ -123,6 +128,89 @@ def test_corrected_letter_becomes_a_reading_and_is_marked(road, tmp_path):
 
     assert "0 sent, 1 replayed before" in smartmeter(road, *arguments)[1]
     assert 1 == len(rows_of(road, 203))
+
+
+class Interrupted(Exception):
+    """The power goes."""
+
+
+@contextmanager
+def power_cut_before_the_mark():
+    """Let a message be sent, and nothing after that."""
+    send = resending.Kafka.send
+
+    async def fail_at_marks(self, values):
+        values = list(values)
+        if any(b'"replayed"' in value for _, _, value in values):
+            raise Interrupted
+        await send(self, values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resending.Kafka, "send", fail_at_marks)
+        with pytest.raises(Interrupted):
+            yield
+
+
+async def resend_all(road, line, **options):
+    """Send a line's letters as the command does; return their sequences."""
+    found = await dead_letters.find(
+        road.topology, lambda letter: f".{line}." in letter.subject, most=10
+    )
+    sending = resending.resend(
+        road.topology, found, found.letters.values(), payload=GOOD, **options
+    )
+    return [sequence async for _, sequence in sending]
+
+
+@pytest.mark.parametrize("known_seconds", [100, 0])
+def test_replay_that_was_interrupted_sends_nothing_twice(
+    road, monkeypatch, known_seconds
+):
+    line = 210 + bool(known_seconds)
+    bury(road, line, b"x")
+    with power_cut_before_the_mark():
+        asyncio.run(resend_all(road, line))
+    road.wait_for(lambda: rows_of(road, line), "the reading", 30)
+    monkeypatch.setattr(resending, "KNOWN_SECONDS", known_seconds)
+    (sequence,) = asyncio.run(resend_all(road, line))
+    if sequence is None:  # the bridge had purged it: nobody can tell, so it is left
+        assert not known_seconds
+    assert 1 == len(rows_of(road, line))
+
+
+def test_replay_that_was_interrupted_before_it_was_sent_is_sent(road, monkeypatch):
+    bury(road, 212, b"x")
+
+    async def fail(*_, **__):
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JetStreamContext, "publish", fail)
+        with pytest.raises(Interrupted):
+            asyncio.run(resend_all(road, 212))
+    asyncio.run(resend_all(road, 212))
+    road.wait_for(lambda: rows_of(road, 212), "the reading", 30)
+    (letter,) = listed(road, "--subject", ".212.")
+    assert letter["replayed"]
+
+
+def test_replay_of_which_nobody_can_tell_is_left_to_a_person(road, monkeypatch):
+    bury(road, 213, b"x")
+    with power_cut_before_the_mark():
+        asyncio.run(resend_all(road, 213))
+    monkeypatch.setattr(resending, "KNOWN_SECONDS", 0)
+    asyncio.run(purge(road))
+    assert [None] == asyncio.run(resend_all(road, 213))
+    (sequence,) = asyncio.run(resend_all(road, 213, again=True))
+    assert sequence
+    (letter,) = listed(road, "--subject", ".213.")
+    assert letter["replayed"]
+
+
+async def purge(road):
+    connection = await nats.connect(road.settings.nats.servers)
+    await connection.jetstream().purge_stream(road.topology.stream)
+    await connection.close()
 
 
 def test_letter_that_is_still_of_no_use_is_another_letter(road):
