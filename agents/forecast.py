@@ -15,7 +15,7 @@ from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from app.domain.weather import Silence
-from app.errors import RejectedMessage
+from app.errors import RejectedMessage, RejectedState
 from app.metrics import forecast as metrics
 from app.metrics.forecast import ForecastFigures
 from app.predictor import drift
@@ -23,8 +23,9 @@ from app.predictor.lane import Outcome
 from app.predictor.online import MODELS
 from app.predictor.scores import figures as scored_figures
 from app.wire.events import decode_event, encode_event
+from app.wire.models import FLEET, RollBack, decode_roll_back, encode_version, lane_name
 from app.worker import Result, app
-from tables.models import SILENCE, ModelsState, entry, models, parse
+from tables.models import FLEET_KEY, SILENCE, ModelsState, entry, models, parse
 from tables.table import Change
 
 __all__ = ["change", "figures", "forecast"]
@@ -56,6 +57,8 @@ def change(
     for event in events:
         message = event.message
         try:
+            if message.topic == topology.model_commands.name:
+                decode_roll_back(event.value)
             kept = entry(decode_event(event.value))
             parsed = parse(kept)
         except (RejectedMessage, KeyError, TypeError, ValueError) as error:
@@ -68,12 +71,29 @@ def change(
                 error,
             )
             continue
+        if isinstance(parsed, RollBack):
+            if _rolls_back(lane, state, parsed):
+                taken.append(kept)
+            continue
         taken.append(kept)
         results += _results(lane, state.take(parsed))
     if is_silent and state.is_anything_overdue:
         taken.append(SILENCE)
         results += _results(lane, state.take(None))
     return Change(body={"events": taken}, results=results)
+
+
+def _rolls_back(lane: int, state: ModelsState, command: RollBack) -> bool:
+    """Let models go back to a version; return whether it could be used here."""
+    try:
+        state.take(command)
+    except RejectedState as error:
+        metrics.roll_back_refused()
+        logger.warning("%s of lane %s stays: %s.", command.name, lane, error)
+        return False
+    metrics.rolled_back()
+    logger.info("%s is version %s again.", command.name, command.version)
+    return True
 
 
 def _is_silent(lane: int, events: Sequence[Any], now: float) -> bool:
@@ -96,7 +116,24 @@ def _is_silent(lane: int, events: Sequence[Any], now: float) -> bool:
 def _results(lane: int, outcomes: Sequence[Outcome]) -> list[Result]:
     for outcome in outcomes:
         _report(lane, outcome)
-    return [_predictions(lane, outcome) for outcome in outcomes]
+    return [result for each in outcomes for result in _published(lane, each)]
+
+
+def _published(lane: int, outcome: Outcome) -> Iterator[Result]:
+    yield _predictions(lane, outcome)
+    version = outcome.version
+    if version is None:
+        return
+    is_fleet = outcome.predictions.key[0] == FLEET_KEY
+    for value in encode_version(
+        FLEET if is_fleet else lane_name(lane),
+        version=version.number,
+        made=version.made,
+        summary=version.summary,
+        state=version.state,
+    ):
+        yield topology.model_versions, lane, value
+    metrics.version_published()
 
 
 def _predictions(lane: int, outcome: Outcome) -> Result:

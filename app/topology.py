@@ -158,6 +158,20 @@ class Topology:
         return self._topic("predictions", self.lanes, "predictions, one horizon ahead")
 
     @cached_property
+    def model_versions(self) -> Topic:
+        """Versions of the forecasting models, once a simulated day."""
+        return self._topic(
+            "model-versions", self.lanes, "versions of the models, once a day of data"
+        )
+
+    @cached_property
+    def model_commands(self) -> Topic:
+        """What people say to the models."""
+        return self._topic(
+            "model-commands", self.lanes, "returns to a version of models, by people"
+        )
+
+    @cached_property
     def late(self) -> Topic:
         """Readings whose window had closed."""
         return self._topic("late", self.lanes, "readings whose window had closed")
@@ -222,6 +236,8 @@ class Topology:
             self.alerts,
             self.alert_commands,
             self.predictions,
+            self.model_versions,
+            self.model_commands,
             self.late,
             self.partial_maxima,
             self.maxima,

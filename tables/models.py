@@ -6,14 +6,20 @@ ten microseconds a label and two hundred a window, so a snapshot is due early: b
 that takes a second.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from app.domain.predictions import ClosedWindow, Predictions, closed_windows
 from app.domain.weather import WeatherEvent
+from app.errors import RejectedState
+from app.metrics import forecast as metrics
 from app.predictor.lane import LaneForecast, Outcome
 from app.predictor.online import Rules
 from app.settings import Settings
+from app.wire.models import FLEET, RollBack
 from app.worker import SmartMeter, app
 from tables.journal import Body
 from tables.table import JournaledTable
@@ -29,15 +35,18 @@ __all__ = [
 ]
 
 GROWTH_BYTES_MIN = 256 << 10  # some 600 windows of a lane with few transformers
-Taken = tuple[list[ClosedWindow], int] | WeatherEvent | None
-"""Windows that closed together and the watermark that closed them; weather; or None:
-the weather's log has been read to its end."""
+Taken = tuple[list[ClosedWindow], int] | WeatherEvent | RollBack | None
+"""Windows that closed together and the watermark that closed them; weather; a return to
+a version; or None: the weather's log has been read to its end."""
 
 SILENCE: Body = {"weather": "silent"}
 
 WINDOW_COLUMNS = ("start", "line", "transformer", "minimum", "maximum", "mean")
 FLEET_KEY = 0  # of line 0 and transformer 0, which no transformer has
 WEATHER_FIELDS = ("kind", "epoch", "celsius", "hours", "sequence")
+COMMAND_FIELDS = ("name", "version", "at", "state")
+
+logger = logging.getLogger(__name__)
 
 
 class ModelsState(LaneForecast):
@@ -54,7 +63,14 @@ class ModelsState(LaneForecast):
     foretold: float | None = None
 
     def take(self, taken: Taken) -> list[Outcome]:
-        """Take one event; return what came of it."""
+        """Take one event; return what came of it.
+
+        Raises:
+            RejectedState: A version to go back to cannot be used; nothing has changed.
+        """
+        if isinstance(taken, RollBack):
+            self._roll_back(taken)
+            return []
         if taken is None:
             outcomes = self.take_silence()
         elif isinstance(taken, WeatherEvent):
@@ -76,6 +92,12 @@ class ModelsState(LaneForecast):
         """Whether the word of the weather's silence would set a window free."""
         return self.is_overdue or (self.fleet is not None and self.fleet.is_overdue)
 
+    def _roll_back(self, command: RollBack) -> None:
+        lane = self.fleet if command.name == FLEET else self
+        if lane is None:
+            raise RejectedState("models: nothing is known of the fleet here yet")
+        lane.go_back(command.version, orjson.loads(command.state))
+
     def _fleet(self) -> LaneForecast:
         if self.fleet is None:
             self.fleet = LaneForecast(self.rules, self.grace)
@@ -94,7 +116,11 @@ class ModelsState(LaneForecast):
     def apply_body(self, body: Body) -> None:
         """Learn again what was read; what came of it was published before."""
         for taken in body["events"]:
-            self.take(parse(taken))
+            try:
+                self.take(parse(taken))
+            except RejectedState as error:
+                # It was obeyed by a build whose features were others.
+                logger.warning("A return to a version is left out: %s.", error)
 
     def snapshot_bodies(self) -> Iterable[Body]:
         """Return models, and rows that wait for labels, in parts of bounded size."""
@@ -110,6 +136,14 @@ class ModelsState(LaneForecast):
         if parts:
             self.fleet = LaneForecast(self.rules, self.grace)
             self.fleet.load(parts)
+        for lane in filter(None, (self, self.fleet)):
+            if lane.forecaster.renewed:
+                metrics.models_renewed()
+                logger.warning(
+                    "Models of %s transformers begin anew: %s.",
+                    lane.forecaster.transformers,
+                    lane.forecaster.renewed,
+                )
 
 
 def _is_fleet(windows: list[ClosedWindow]) -> bool:
@@ -117,11 +151,13 @@ def _is_fleet(windows: list[ClosedWindow]) -> bool:
 
 
 def entry(fields: Body) -> dict[str, Any]:
-    """Return what a journal keeps of an event of windows or weather.
+    """Return what a journal keeps of an event: windows, weather, or a command.
 
     Raises:
-        KeyError: It is neither.
+        KeyError: It is none of them.
     """
+    if "command" in fields:
+        return {name: fields[name] for name in COMMAND_FIELDS}
     if "watermark" in fields:
         kept = {name: fields[name] for name in WINDOW_COLUMNS}
         return {"watermark": fields["watermark"], **kept}
@@ -132,10 +168,12 @@ def parse(kept: Body) -> Taken:
     """Return the event that an entry of a journal holds.
 
     Raises:
-        KeyError, TypeError, ValueError: It is neither windows nor weather.
+        KeyError, TypeError, ValueError: It is none that is known.
     """
     if kept == SILENCE:
         return None
+    if "state" in kept:
+        return RollBack(**kept)
     if "watermark" in kept:
         return list(closed_windows(kept)), int(kept["watermark"])
     return WeatherEvent.from_fields(kept)
@@ -162,6 +200,7 @@ def open_models(stage: SmartMeter) -> JournaledTable[ModelsState]:
             stage.topology.windows,
             stage.topology.weather,
             stage.topology.fleet_windows,
+            stage.topology.model_commands,
         ],
         new_state=lambda: ModelsState(rules, grace),
         growth_bytes_min=GROWTH_BYTES_MIN,

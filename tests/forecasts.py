@@ -59,7 +59,12 @@ def expected_of(lane, rules):
         for n, (word, fields) in enumerate(EVENTS[lane])
     ]
     change = forecast.change(lane, state, taken, is_silent=True)
-    return [orjson.loads(value) for _, _, value in change.results], state
+    foreseen = [
+        orjson.loads(value)
+        for topic, _, value in change.results
+        if topic == forecast.topology.predictions
+    ]
+    return foreseen, state
 
 
 def write(road, share_from, share_to):

@@ -16,9 +16,13 @@ __all__ = [
     "ForecastFigures",
     "champion_changed",
     "drift_found",
+    "models_renewed",
     "names_known",
     "predictions_made",
     "register_forecasts",
+    "roll_back_refused",
+    "rolled_back",
+    "version_published",
 ]
 
 _published = Counter(
@@ -35,6 +39,21 @@ _champions = Counter(
     "Times that a model took the other's place, by the new champion.",
     ["model"],
 )
+_versions = Counter(
+    "smartmeter_forecast_versions_published_total",
+    "Versions of models that were published to be kept.",
+)
+_renewed = Counter(
+    "smartmeter_forecast_models_renewed_total",
+    "Models that began anew, since what was read back was of other features or rules.",
+)
+_returns = Counter(
+    "smartmeter_forecast_returns_total",
+    "Commands to go back to a version, by what came of them.",
+    ["outcome"],
+)
+for _outcome in ("obeyed", "refused"):
+    _returns.labels(_outcome)
 
 
 class ForecastFigures(NamedTuple):
@@ -154,6 +173,26 @@ def names_known(models: Iterable[str], series: Iterable[str]) -> None:
 def drift_found(series: str) -> None:
     """Count a drift: of loss, volts or temperature."""
     _drifts.labels(series).inc()
+
+
+def version_published() -> None:
+    """Count a version of models."""
+    _versions.inc()
+
+
+def models_renewed() -> None:
+    """Count models that begin anew after an upgrade."""
+    _renewed.inc()
+
+
+def rolled_back() -> None:
+    """Count models that went back to a version."""
+    _returns.labels("obeyed").inc()
+
+
+def roll_back_refused() -> None:
+    """Count a version that could not be gone back to."""
+    _returns.labels("refused").inc()
 
 
 def champion_changed(model: str) -> None:

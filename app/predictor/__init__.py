@@ -14,6 +14,7 @@ online.py       the forecaster of one lane, which holds all of this
 lane.py         windows and weather of a lane, in an order that is always the same
 state.py        its parts as JSON values, and back: what is not finite is refused
 checkpoint.py   all of it as JSON values, in parts of bounded size, and back
+versions.py     what was learnt so far, kept to be gone back to
 
 Pure and deterministic: no clock, no I/O, no chance. Sums run in a fixed order and
 through no linear-algebra library, so that a state restored elsewhere goes on bit for

@@ -18,9 +18,10 @@ from app.predictor.online import Forecaster, Rules
 from app.predictor.pending import COLUMNS, MODELS, Pending
 from app.predictor.state import State, column, number, read, whole
 
-__all__ = ["VERSION", "dump", "load"]
+__all__ = ["VERSION", "dump", "load", "model_of", "rules_in"]
 
 VERSION = 1
+FIRST_FEATURES = "dc31cff5c63e"  # of the states that name none
 ROWS_MAX = 20_000  # in one part: about 2 MB as JSON, below the journal's 4 MiB
 
 LEVELS = ("maximum", "mean", "minimum")
@@ -38,6 +39,7 @@ def dump(forecaster: Forecaster) -> Iterator[dict[str, Any]]:
     memory = forecaster.memory
     yield {
         "v": VERSION,
+        "features": features.FINGERPRINT,
         "rules": asdict(forecaster.rules),
         "champion": forecaster.champion,
         "centre": forecaster.centre,
@@ -73,7 +75,9 @@ def load(bodies: list[State], rules: Rules) -> Forecaster:
     """Return the forecaster that parts describe.
 
     Where the windows or the lead were others, nothing of it is of use, and it is new;
-    where only the threshold was, the regression is kept, and the labels are not.
+    where only the threshold was, the regression is kept, and the labels are not. Where
+    the features were others, as after an upgrade, the models begin anew and what they
+    do not rest on is kept: habits, baselines, scores. `renewed` then says why.
 
     Raises:
         RejectedState: The parts are malformed; names what is wrong.
@@ -83,25 +87,46 @@ def load(bodies: list[State], rules: Rules) -> Forecaster:
     first = bodies[0]
     if read(first, "v") != VERSION:
         raise RejectedState(f"models: version {first['v']!r} is not known")
-    said = read(first, "rules")
-    was = Rules(
-        size=whole(said, "size", 1),
-        lead=whole(said, "lead", 1),
-        threshold=number(said, "threshold"),
-        alert_probability=number(said, "alert_probability"),
-    )
+    was = rules_in(first)
     forecaster = Forecaster(rules)
     if (was.size, was.lead) != (rules.size, rules.lead):
+        forecaster.renewed = "the windows or the lead were others"
         return forecaster
-    _load_volts(first, forecaster)
+    known_by = first.get("features", FIRST_FEATURES)
+    if not isinstance(known_by, str):
+        raise RejectedState("models: features have no name")
+    is_same = known_by == features.FINGERPRINT
+    if not is_same:
+        forecaster.renewed = f"the features were others ({known_by})"
+    _load_lane(first, forecaster)
     _load_deviated(first, bodies, forecaster)
-    if was.threshold == rules.threshold:
+    if is_same:
+        parts.read_level(read(first, "level"), forecaster.level)
+        calibrator = forecaster.calibrator.model
+        parts.read_river(read(first, "calibrator"), calibrator, ["margin"])
+    if was.threshold != rules.threshold:
+        forecaster.renewed = forecaster.renewed or "the threshold was another"
+        return forecaster
+    parts.read_baselines(read(first, "baselines"), forecaster.baselines)
+    parts.read_scores(read(first, "scores"), forecaster.scores)
+    if is_same:
         _load_labels(first, forecaster)
         _load_pending(first, bodies, forecaster)
     return forecaster
 
 
-def _load_volts(first: State, forecaster: Forecaster) -> None:
+def rules_in(state: State) -> Rules:
+    """Return the rules that a state was made by."""
+    said = read(state, "rules")
+    return Rules(
+        size=whole(said, "size", 1),
+        lead=whole(said, "lead", 1),
+        threshold=number(said, "threshold"),
+        alert_probability=number(said, "alert_probability"),
+    )
+
+
+def _load_lane(first: State, forecaster: Forecaster) -> None:
     centre = read(first, "centre")
     forecaster.centre = None if centre is None else number(first, "centre")
     line = column(first, "line", np.int64)
@@ -114,8 +139,6 @@ def _load_volts(first: State, forecaster: Forecaster) -> None:
     forecaster.last = column(first, "last", np.int64, len(key))
     forecaster.newest = int(forecaster.last.max(initial=forecaster.newest))
     parts.read_deviations(read(first, "deviations"), forecaster.deviations, len(key))
-    parts.read_level(read(first, "level"), forecaster.level)
-    parts.read_river(read(first, "calibrator"), forecaster.calibrator.model, ["margin"])
     levels = read(first, "levels")
     starts = column(levels, "start", np.int64)
     volts = [column(levels, name, length=len(starts)) for name in LEVELS]
@@ -126,15 +149,15 @@ def _load_volts(first: State, forecaster: Forecaster) -> None:
 
 
 def _load_labels(first: State, forecaster: Forecaster) -> None:
-    forecaster.champion = _model(first)
-    known = {*features.NAMES[: features.LAGS_AT], "over", "near"}
-    parts.read_river(read(first, "challenger"), forecaster.challenger.model, known)
-    parts.read_baselines(read(first, "baselines"), forecaster.baselines)
-    parts.read_scores(read(first, "scores"), forecaster.scores)
+    forecaster.champion = model_of(first)
+    challenger = forecaster.challenger.model
+    known = features.CHALLENGER_NAMES
+    parts.read_river(read(first, "challenger"), challenger, known)
     parts.read_watches(read(first, "watches"), forecaster.watches)
 
 
-def _model(state: State) -> str:
+def model_of(state: State) -> str:
+    """Return the champion that a state names."""
     name = read(state, "champion")
     if name not in MODELS:
         raise RejectedState(f"models: no model is called {name!r}")
@@ -203,7 +226,7 @@ def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> 
         not_over, over = column(head, "persistence", length=2).tolist()
         waiting = Pending(
             x=Features(places, values),
-            champion=_model(head),
+            champion=model_of(head),
             made=whole(head, "made"),
             doubt=number(head, "doubt"),
             climatology=number(head, "climatology"),

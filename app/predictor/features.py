@@ -6,13 +6,23 @@ day is a step for each hour, apart at weekends, and a chain of hats around the c
 what rises and falls within the hour.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LAGS", "NAMES", "SIZE", "Features", "prior", "shared"]
+__all__ = [
+    "CHALLENGER_NAMES",
+    "FINGERPRINT",
+    "LAGS",
+    "NAMES",
+    "SIZE",
+    "Features",
+    "prior",
+    "shared",
+]
 
 HOURS = 24
 DAY_SECONDS = 86_400
@@ -41,6 +51,10 @@ NAMES = (
     *(f"around {hour:02d}:00" for hour in range(HOURS)),
     *LAGS,
 )
+CHALLENGER_NAMES = frozenset((*NAMES[:LAGS_AT], "over", "near"))
+
+FINGERPRINT = hashlib.blake2b("\n".join(NAMES).encode(), digest_size=6).hexdigest()
+"""Names the features: states of other ones are of no use to a regression."""
 
 
 class Features:

@@ -22,11 +22,15 @@ import numpy as np
 from app.domain.predictions import ClosedWindow, Predictions, closed_windows
 from app.domain.weather import GAP_SECONDS_MAX, Weather, WeatherEvent
 from app.errors import RejectedState
-from app.predictor import checkpoint
+from app.predictor import checkpoint, versions
 from app.predictor.online import Forecaster, Learnt, Rules
-from app.predictor.state import State, number, read
+from app.predictor.state import State, number, read, whole
+from app.predictor.versions import Version
 
 __all__ = ["LaneForecast", "Outcome"]
+
+DAY_SECONDS = 86_400
+EVENTS_KEPT = 64
 
 PATIENCE_SECONDS_MAX = 3 * 3_600
 KEPT_SECONDS = 86_400  # for a fleet's forecast, which begins later and copies it
@@ -37,12 +41,14 @@ HELD_ROWS_MAX = 200_000
 class Outcome:
     """What came of a closed window: its labels learnt, and a window foreseen.
 
-    made is the moment at which it was, epoch seconds.
+    made is the moment at which it was, epoch seconds; version the models of that
+    moment, where a day (UTC) of labels has ended.
     """
 
     learnt: Learnt
     predictions: Predictions
     made: int
+    version: Version | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,8 @@ class _Held:
 class LaneForecast:
     """The weather that a lane knows, the windows that wait for it, and the models.
 
-    first and front are the starts of the first window and of the latest one.
+    first and front are the starts of the first window and of the latest one; events
+    are the last drifts, champions and returns to a version, as (start, kind, name).
     """
 
     def __init__(self, rules: Rules, grace_seconds: int) -> None:
@@ -68,6 +75,8 @@ class LaneForecast:
         self.first: int | None = None
         self.front: int | None = None
         self.forecaster = Forecaster(rules)
+        self.events: deque[tuple[int, str, str]] = deque(maxlen=EVENTS_KEPT)
+        self._day: int | None = None  # of the last version
 
     def take_windows(self, windows: Iterable[ClosedWindow], made: int) -> list[Outcome]:
         """Take windows that closed together; made is the watermark that closed them."""
@@ -110,8 +119,34 @@ class LaneForecast:
                 held.window, celsius, held.made
             )
             self.weather.forget(target - GAP_SECONDS_MAX - KEPT_SECONDS)
+            self.events += [(start, "drift", name) for name in learnt.drifts]
+            if learnt.champion:
+                self.events.append((start, "champion", learnt.champion))
             if len(predictions.key):
-                yield Outcome(learnt=learnt, predictions=predictions, made=held.made)
+                yield Outcome(
+                    learnt=learnt,
+                    predictions=predictions,
+                    made=held.made,
+                    version=self._version(start, held.made),
+                )
+
+    def _version(self, start: int, made: int) -> Version | None:
+        day = start // DAY_SECONDS
+        before, self._day = self._day, day
+        # Here, and not when it is asked for: of the windows learnt so far and no more,
+        # however the two logs interleave.
+        if before in {None, day} or not self.forecaster.scores.scored:
+            return None
+        return versions.take(self.forecaster, start=start, made=made)
+
+    def go_back(self, number: int, state: State) -> None:
+        """Go back to the models of a version.
+
+        Raises:
+            RejectedState: It cannot be used here; says why, and nothing has changed.
+        """
+        versions.restore(self.forecaster, state)
+        self.events.append((self.front or number, "version", str(number)))
 
     def _hold(self, held: _Held) -> None:
         self.held.append(held)
@@ -131,6 +166,8 @@ class LaneForecast:
             "weather": self.weather.state(),
             "first": self.first,
             "front": self.front,
+            "day": self._day,
+            "events": list(self.events),
         }
         yield from parts
         for held in self.held:
@@ -160,6 +197,11 @@ class LaneForecast:
         )
         try:
             self.weather.restore(read(first, "weather"))
+            day = first.get("day")  # earlier builds knew neither this nor events
+            self._day = None if day is None else whole(first, "day")
+            for each in first.get("events", ()):
+                start, kind, name = each
+                self.events.append((int(start), str(kind), str(name)))
             for body in bodies[1:]:
                 if body["rows"] == "held":
                     starts = np.full(len(body["line"]), body["start"], np.int64)

@@ -91,6 +91,7 @@ class Forecaster:
         self.pending: dict[int, list[Pending]] = {}
         self.scores = Scores()
         self.watches = Watches(rules.size)
+        self.renewed = ""  # why models that were read back have begun anew
         self._asked = np.zeros(0, np.int64)
         self._slots = np.zeros(0, np.int64)
 

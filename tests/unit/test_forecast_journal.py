@@ -20,12 +20,13 @@ from tables.models import ModelsState
 QUARTER, HALF_DAY = 900, 43_200
 START = 1_700_006_400
 RULES = Rules(size=QUARTER, lead=HALF_DAY, threshold=116.0)
-WINDOWS, WEATHER, FLEET = (
+WINDOWS, WEATHER, FLEET, COMMANDS = (
     topic.name
     for topic in (
         forecast.topology.windows,
         forecast.topology.weather,
         forecast.topology.fleet_windows,
+        forecast.topology.model_commands,
     )
 )
 
@@ -79,7 +80,32 @@ def events():
         yield next_event(FLEET, {**columns, **key, **volts})
 
 
-EVENTS = list(events())
+def command(offset, published, **changes):
+    """A person's word to go back to a version that was published."""
+    fields = {name: published[name] for name in ("name", "version", "state")}
+    return event(
+        COMMANDS, offset, {"command": "roll-back", "at": 5, **fields, **changes}
+    )
+
+
+def events_with_commands():
+    """The same, and after a while everybody goes back to the first version."""
+    before = list(events())
+    state = ModelsState(RULES, QUARTER)
+    results = forecast.change(0, state, before, is_silent=False).results
+    versions = [
+        orjson.loads(value)
+        for topic, _, value in results
+        if topic == forecast.topology.model_versions
+    ]
+    assert ["lane-0", "fleet"] == [version["name"] for version in versions]
+    for number, version in enumerate(versions):
+        assert (0, 1) == (version["part"], version["parts"])
+        before.insert(-30 + 15 * number, command(number, version))
+    return before, versions
+
+
+EVENTS, VERSIONS = events_with_commands()
 
 
 class Worker:
@@ -115,12 +141,19 @@ class Worker:
 
 
 def foreseen(results):
-    """Return predictions by line and target; repeats must be equal to the letter."""
+    """Return predictions by line and target; repeats must be equal to the letter.
+
+    And versions by their names and numbers.
+    """
     found = {}
     for topic, lane, value in results:
-        assert (forecast.topology.predictions, 0) == (topic, lane)
+        assert 0 == lane
         fields = orjson.loads(value)
-        key = fields["line"][0], fields["epoch"][0]
+        if topic == forecast.topology.model_versions:
+            key = fields["name"], fields["version"]
+        else:
+            assert forecast.topology.predictions == topic
+            key = fields["line"][0], fields["epoch"][0]
         assert value == found.setdefault(key, value)
     return found
 
@@ -140,7 +173,8 @@ def body_of(state):
 
 
 def test_every_window_is_foreseen_from_once():
-    assert {0: 144, 11: 144} == Counter(line for line, _ in EXPECTED)
+    lines = Counter(line for line, _ in EXPECTED)
+    assert {0: 144, 11: 144, "lane-0": 1, "fleet": 1} == lines
     for lane, transformers in ((STATE, 2), (STATE.fleet, 1)):
         assert transformers * 144 == lane.forecaster.scores.made
         assert transformers * (144 - 48) == lane.forecaster.scores.scored
@@ -223,7 +257,7 @@ def poisoned(log, **changes):
         next(
             value
             for value in reversed(log)
-            if b'"snapshot"' in value and b'"rules"' in value
+            if b'"snapshot"' in value and b'"part":0' in value
         )
     )
     record |= {"term": record["term"] + 1, "owner": "stranger", "parts": 1}
