@@ -10,6 +10,9 @@ from rich.logging import RichHandler
 
 __all__ = ["JsonFormatter", "configure", "handler"]
 
+# What asyncio says of each TLS connection that nats-py or aiokafka ends in good order.
+END_OF_TLS = "returning true from eof_received()"
+
 
 class JsonFormatter(logging.Formatter):
     """Format a record as one JSON object."""
@@ -43,6 +46,11 @@ def configure(level: str) -> None:
     # are noise beside our own events.
     for name in ("aiokafka", "kafka", "nats", "cassandra"):
         logging.getLogger(name).setLevel("ERROR")
+    logging.getLogger("asyncio").addFilter(_tells_something)
     if level != "debug":
         for name in ("faust", "mode"):
             logging.getLogger(name).setLevel("WARNING")
+
+
+def _tells_something(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(END_OF_TLS)

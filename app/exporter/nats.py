@@ -1,5 +1,6 @@
 """Asking the monitoring ports of NATS servers."""
 
+import ssl
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -20,9 +21,16 @@ class NatsMonitors:
     Args:
         addresses: One for each server, as `http://host:8222`.
         streams: Names of the streams that are told of one by one.
+        trust: Whom to trust where an address is https; None: the system's authorities.
     """
 
-    def __init__(self, addresses: Sequence[str], streams: Collection[str]) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        streams: Collection[str],
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        self._trust = trust
         self._addresses = addresses
         self._streams = streams
 
@@ -34,7 +42,10 @@ class NatsMonitors:
                 as NATS does.
         """
         samples: list[Sample] = []
-        async with aiohttp.ClientSession(raise_for_status=True) as session:
+        connector = aiohttp.TCPConnector(ssl=self._trust or True)
+        async with aiohttp.ClientSession(
+            connector=connector, raise_for_status=True
+        ) as session:
             for address in self._addresses:
                 varz = await _document(session, f"{address}/varz")
                 jsz = await _document(

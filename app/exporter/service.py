@@ -17,6 +17,7 @@ from app.health import serve_health
 from app.metrics import cassandra, kafka, nats, servers
 from app.metrics.families import Families
 from app.settings import Settings
+from app.tls import tls_context
 from app.topology import Topology
 
 __all__ = ["run"]
@@ -70,7 +71,8 @@ def _sources(settings: Settings) -> tuple[list[Source], Closers]:
     families = [kafka.FAMILIES, cassandra.FAMILIES]
     if exporter.addresses:
         streams = {topology.stream, topology.results_stream}
-        monitors = NatsMonitors(exporter.addresses, streams)
+        trust = tls_context("nats", authorities=settings.nats.ca.get_secret_value())
+        monitors = NatsMonitors(exporter.addresses, streams, trust)
         sources.append(Source("nats", monitors.read))
         families.append(nats.FAMILIES)
     for source, declared in zip(sources, families, strict=True):

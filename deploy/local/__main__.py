@@ -15,13 +15,21 @@ from app.errors import SettingsError
 from deploy.local import status as status_page
 from deploy.local.errors import LauncherError
 from deploy.local.process import ROOT
-from deploy.local.stack import SERVERS, Stack
+from deploy.local.secured_stack import open_stack
+from deploy.local.stack import SERVERS
 
 FOLDER = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=ROOT / ".run",
     help="Where data, logs and state lie (default: .run beside the code).",
+)
+
+SECURE = click.option(
+    "--secure",
+    is_flag=True,
+    help="Encrypt everything, and give each process an account that may little. A"
+    " folder stays what it was at first.",
 )
 
 
@@ -37,13 +45,14 @@ def cli() -> None:
 
 @cli.command()
 @FOLDER
-def up(folder: Path) -> None:
+@SECURE
+def up(folder: Path, secure: bool) -> None:
     """Start the servers that do not run, and print their addresses as JSON.
 
     Example:
         python -m deploy.local up | jq -r .kafka
     """
-    stack = Stack(folder, report=say)
+    stack = open_stack(folder, say, secure=secure)
     stack.start()
     stack.release()
     click.echo(json.dumps(stack.addresses))
@@ -57,7 +66,7 @@ def down(folder: Path) -> None:
     Example:
         python -m deploy.local down
     """
-    stack = Stack(folder, report=say)
+    stack = open_stack(folder, say, secure=False)
     with stack.ledger.held("run"), stack.ledger.held():
         if not stack.stop(*SERVERS):
             say("nothing runs")
@@ -71,7 +80,7 @@ def status(folder: Path) -> None:
     Example:
         python -m deploy.local status
     """
-    status_page.show(Stack(folder), Console())
+    status_page.show(open_stack(folder, say, secure=False), Console())
 
 
 @cli.command()
@@ -93,6 +102,7 @@ def status(folder: Path) -> None:
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Live ones."
 )
 @click.option("--fresh", is_flag=True, help="Remove all data of the folder first.")
+@SECURE
 @click.option(
     "--source",
     type=click.Choice(["generated", "household"]),
@@ -100,7 +110,7 @@ def status(folder: Path) -> None:
     show_default=True,
     help="Where voltages come from: formulas, or a household's measured minutes.",
 )
-def run(folder: Path, **options: Any) -> None:
+def run(folder: Path, secure: bool, **options: Any) -> None:
     """Run everything, meters included, and print a summary as JSON at the end.
 
     Servers that run already (`up`) are used, and left running. Ctrl-C ends the
@@ -112,7 +122,8 @@ def run(folder: Path, **options: Any) -> None:
     """
     from deploy.local import run as whole
 
-    whole.run(Stack(folder, report=say), whole.Options(**options), say)
+    stack = open_stack(folder, say, secure=secure)
+    whole.run(stack, whole.Options(**options), say)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

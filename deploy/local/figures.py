@@ -92,36 +92,40 @@ class Reading:
 class Scraper:
     """Reads /metrics of processes; the last answer stands for one that is silent."""
 
-    def __init__(self, ports: Mapping[str, int]) -> None:
+    def __init__(self, ports: Mapping[str, int], token: str = "") -> None:
         self.ports = dict(ports)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._last: dict[str, list[Sample]] = {}
 
     def read(self) -> Reading:
         """Ask every process now."""
         with ThreadPoolExecutor(len(self.ports)) as pool:
             answers = dict(
-                zip(self.ports, pool.map(_samples, self.ports.values()), strict=True)
+                zip(
+                    self.ports,
+                    pool.map(self._samples, self.ports.values()),
+                    strict=True,
+                )
             )
         self._last |= {name: found for name, found in answers.items() if found}
         samples = [sample for found in self._last.values() for sample in found]
         return _reading(samples, complete=all(answers.values()))
 
-
-def _samples(port: int) -> list[Sample]:
-    """Return the samples of one process; none where it does not answer."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS_MAX)
-    try:
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-        return [
-            (sample.name, sample.labels, sample.value)
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        ]
-    except (OSError, http.client.HTTPException, ValueError):
-        return []
-    finally:
-        connection.close()
+    def _samples(self, port: int) -> list[Sample]:
+        """Return the samples of one process; none where it does not answer."""
+        connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS_MAX)
+        try:
+            connection.request("GET", "/metrics", headers=self._headers)
+            text = connection.getresponse().read().decode()
+            return [
+                (sample.name, sample.labels, sample.value)
+                for family in text_string_to_metric_families(text)
+                for sample in family.samples
+            ]
+        except (OSError, http.client.HTTPException, ValueError):
+            return []
+        finally:
+            connection.close()
 
 
 def _reading(samples: Iterable[Sample], *, complete: bool) -> Reading:

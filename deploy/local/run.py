@@ -94,7 +94,8 @@ def _carry(
     system.command("topics")
     system.command("schema")
     system.start(*system.roles(options.workers))
-    reckoning = Reckoning(Scraper(system.ports), lanes=loaded.kafka.lanes)
+    token = system.read_token
+    reckoning = Reckoning(Scraper(system.ports, token), lanes=loaded.kafka.lanes)
     reckoning.begin(system.require_alive)
     words = ("simulate", "--rate", str(options.rate), "--source", options.source)
     system.start(Role(name=SIMULATOR, words=words, usual_port=SIMULATOR_PORT))

@@ -148,12 +148,21 @@ class Stack:
             for name, address in server.addresses(entry.ports).items()
         }
 
-    def environ(self, namespace: str) -> dict[str, str]:
-        """Return the product's settings for the running servers and a namespace."""
+    def environ(self, namespace: str, account: str = "") -> dict[str, str]:
+        """Return the product's settings for the running servers and a namespace.
+
+        The account is who a process is to them; open servers do not ask.
+        """
+        del account
         found = {settings.variable("namespace"): namespace}
         for server, entry in self._alive():
             found |= server.environ(entry.ports)
         return found
+
+    @property
+    def read_token(self) -> str:
+        """The token by which the figures of workers are read; empty: none is asked."""
+        return ""
 
     def log(self, name: str) -> Path:
         """Return where a server's output goes."""

@@ -23,6 +23,8 @@ from deploy.local.stack import Stack
 
 __all__ = ["Role", "System"]
 
+OPERATOR = "operator"  # who makes topics and tables
+ACCOUNTS = {"simulate": "simulator"}  # the others are called like their command
 COMMAND_SECONDS_MAX = 180.0
 STOP_SECONDS_MAX = 30.0
 ANSWER_SECONDS_MAX = 5.0
@@ -37,6 +39,11 @@ class Role:
     usual_port: int
     port_variable: str = ""  # empty: the option --port
 
+    @property
+    def account(self) -> str:
+        """Who it is to the servers, where they ask."""
+        return ACCOUNTS.get(self.words[0], self.words[0])
+
 
 class System:
     """The processes of one run."""
@@ -50,15 +57,16 @@ class System:
             f"{name.replace('-', '_')}={stack.process(name).pid}"
             for name in stack.servers
         )
-        self._environ = {
-            **os.environ,
-            **stack.environ(loaded.namespace),
-            settings.variable("exporter", "processes"): pids,
-        }
+        self._pids = {settings.variable("exporter", "processes"): pids}
         self._report = report
         self._processes: dict[str, Process] = {}
         self._others = ports.free()
         targets.clear(stack.folder)  # those of a launcher that was killed
+
+    @property
+    def read_token(self) -> str:
+        """The token by which the figures of workers are read; empty: none is asked."""
+        return self._stack.read_token
 
     def roles(self, workers: int) -> list[Role]:
         """Return the processes that carry readings on; the simulator comes later."""
@@ -102,7 +110,7 @@ class System:
         done = subprocess.run(
             [sys.executable, "-m", "app", *words],
             cwd=ROOT,
-            env=self._environ,
+            env=self._environ(OPERATOR),
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS_MAX,
@@ -178,6 +186,15 @@ class System:
         self._processes.clear()
         self.ports.clear()
 
+    def _environ(self, account: str) -> dict[str, str]:
+        """Return the environment of a process that is this account to the servers."""
+        ours = self._stack.environ(self._loaded.namespace, account) | self._pids
+        secrets = {
+            name.removesuffix("_FILE") for name in ours if name.endswith("_FILE")
+        }
+        others = {key: text for key, text in os.environ.items() if key not in secrets}
+        return others | ours
+
     def _spawn(self, role: Role) -> None:
         port = role.usual_port
         if port in self.ports.values() or not ports.is_free(port):
@@ -185,7 +202,7 @@ class System:
             self._report(
                 f"{role.name}: port {role.usual_port} is taken, {port} serves instead"
             )
-        words, environ = list(role.words), dict(self._environ)
+        words, environ = list(role.words), self._environ(role.account)
         if role.port_variable:
             environ[role.port_variable] = str(port)
         else:

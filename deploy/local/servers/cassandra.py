@@ -165,8 +165,15 @@ class Cassandra:
         """Ask it something in CQL."""
         self.ask(ports["client"], "SELECT release_version FROM system.local")
 
-    def ask(self, port: int, query: str) -> list[Any]:
-        """Return the rows of a query to this node alone."""
+    def client_options(self) -> dict[str, Any]:
+        """Return what else the driver is told."""
+        return {}
+
+    def ask(self, port: int, *queries: str, **options: Any) -> list[Any]:
+        """Put queries to this node alone; return the rows of the last.
+
+        Options are the driver's, instead of `client_options`.
+        """
         knock(port, self.host)
         from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
         from cassandra.policies import WhiteListRoundRobinPolicy
@@ -178,9 +185,13 @@ class Cassandra:
             execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(policy)},
             connect_timeout=PROBE_SECONDS_MAX,
             control_connection_timeout=PROBE_SECONDS_MAX,
+            **(options or self.client_options()),
         )
         try:
             session = cluster.connect()
-            return list(session.execute(query, timeout=PROBE_SECONDS_MAX))
+            rows: list[Any] = []
+            for query in queries:
+                rows = list(session.execute(query, timeout=PROBE_SECONDS_MAX))
+            return rows
         finally:
             cluster.shutdown()

@@ -6,12 +6,14 @@ import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app import settings
 from app.topology import EVENT_BYTES_MAX
 from deploy.local import jars, java
 from deploy.local.errors import LauncherError
 from deploy.local.ports import HOST, knock
+from deploy.local.private import write_private
 from deploy.local.servers.base import Report
 
 __all__ = ["FLAGS", "Kafka", "identity_of", "produce_and_fetch"]
@@ -61,7 +63,7 @@ class Kafka:
         properties = folder / "server.properties"
         lines = [f"{key}={value}\n" for key, value in self.properties(ports).items()]
         lines.append(f"log.dirs={data}\n")
-        properties.write_text("".join(lines), encoding="utf-8")
+        write_private(properties, "".join(lines))  # it may hold a password
         logging = folder / "log4j2.properties"
         logging.write_text(LOGGING, encoding="utf-8")
         paths = jars.classpath("kafka", lambda _: None)
@@ -73,7 +75,8 @@ class Kafka:
             ":".join(map(str, paths)),
         ]
         if not (data / "meta.properties").exists():
-            _format([*command, "kafka.tools.StorageTool"], properties, self.identity())
+            options = ["-t", self.identity(), *self.format_options()]
+            _format([*command, "kafka.tools.StorageTool"], properties, options)
         return [*command, "kafka.Kafka", properties]
 
     def properties(self, ports: Mapping[str, int]) -> dict[str, str]:
@@ -106,6 +109,10 @@ class Kafka:
             "log.cleaner.dedupe.buffer.size": "16777216",
         }
 
+    def format_options(self) -> Sequence[str]:
+        """Return what else a new store is told."""
+        return ()
+
     def identity(self) -> str:
         """Return a name for a new cluster."""
         return identity_of(uuid.uuid4())
@@ -135,28 +142,40 @@ def identity_of(number: uuid.UUID) -> str:
     return text if not text.startswith("-") else "A" + text[1:]
 
 
-def _format(command: Sequence[str | Path], properties: Path, identity: str) -> None:
+def _format(
+    command: Sequence[str | Path], properties: Path, options: Sequence[str]
+) -> None:
     """Make an empty store, as a broker wants it before its first start."""
-    done = subprocess.run(
-        [*command, "format", "--ignore-formatted", "-t", identity, "-c", properties],
-        capture_output=True,
-        text=True,
-        timeout=FORMAT_SECONDS_MAX,
-        check=False,
-    )
+    # Options may be passwords, which the list of processes must not show.
+    arguments = properties.with_name("format.arguments")
+    fixed = ("format", "--ignore-formatted", "-c", str(properties))
+    write_private(arguments, "\n".join((*fixed, *options)))
+    try:
+        done = subprocess.run(
+            [*command, f"@{arguments}"],
+            capture_output=True,
+            text=True,
+            timeout=FORMAT_SECONDS_MAX,
+            check=False,
+        )
+    finally:
+        arguments.unlink()
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()[-20:]
         raise LauncherError("kafka cannot make its store:\n" + "\n".join(lines))
 
 
-async def produce_and_fetch(address: str, replicas: int = 1) -> None:
-    """Have one record stored in a topic of so many replicas, and read it back."""
+async def produce_and_fetch(address: str, replicas: int = 1, **options: Any) -> None:
+    """Have one record stored in a topic of so many replicas, and read it back.
+
+    Options are those of a client: who it is, and whom it trusts.
+    """
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
     partition = TopicPartition(PROBE, 0)
     async with asyncio.timeout(PROBE_SECONDS_MAX):
-        admin = AIOKafkaAdminClient(bootstrap_servers=address)
+        admin = AIOKafkaAdminClient(bootstrap_servers=address, **options)
         try:
             await admin.start()
             topic = NewTopic(
@@ -165,9 +184,9 @@ async def produce_and_fetch(address: str, replicas: int = 1) -> None:
             await admin.create_topics([topic])  # a second time changes nothing
         finally:
             await admin.close()
-        async with AIOKafkaProducer(bootstrap_servers=address) as producer:
+        async with AIOKafkaProducer(bootstrap_servers=address, **options) as producer:
             sent = await producer.send_and_wait(PROBE, b"ready?", partition=0)
-        consumer = AIOKafkaConsumer(bootstrap_servers=address)
+        consumer = AIOKafkaConsumer(bootstrap_servers=address, **options)
         consumer.assign([partition])
         async with consumer:
             consumer.seek(partition, sent.offset)

@@ -11,6 +11,7 @@ from typing import Any
 from app import settings
 from deploy.local.errors import LauncherError
 from deploy.local.ports import HOST, knock
+from deploy.local.private import write_private
 from deploy.local.servers.base import Report
 
 __all__ = ["PROBE", "Nats", "publish_one"]
@@ -40,7 +41,8 @@ class Nats:
         # JSON is a subset of what nats-server reads, and quotes paths rightly.
         path = folder / "nats-server.conf"
         configuration = self.configuration(store, ports)
-        path.write_text(json.dumps(configuration, indent=2), encoding="utf-8")
+        # It may hold passwords.
+        write_private(path, json.dumps(configuration, indent=2))
         return [_binary(), "--config", path]
 
     def configuration(self, store: Path, ports: Mapping[str, int]) -> dict[str, Any]:
@@ -74,8 +76,13 @@ class Nats:
         asyncio.run(publish_one(self.addresses(ports)["nats"]))
 
 
-async def publish_one(address: str, stream: str = PROBE, replicas: int = 1) -> None:
-    """Have one message stored in a stream, which is deleted again."""
+async def publish_one(
+    address: str, stream: str = PROBE, replicas: int = 1, **options: Any
+) -> None:
+    """Have one message stored in a stream, which is deleted again.
+
+    Options are those of a client: who it is, and whom it trusts.
+    """
     import nats
     from nats.js import api
 
@@ -84,8 +91,9 @@ async def publish_one(address: str, stream: str = PROBE, replicas: int = 1) -> N
         del error
 
     async with asyncio.timeout(PROBE_SECONDS_MAX):
+        options = {"connect_timeout": 2, **options}
         client = await nats.connect(
-            address, allow_reconnect=False, connect_timeout=2, error_cb=ignore
+            address, allow_reconnect=False, error_cb=ignore, **options
         )
         try:
             jetstream = client.jetstream()

@@ -1,0 +1,1 @@
+"""Who may do what: `table` is the one list, `text` says it as servers take it."""
