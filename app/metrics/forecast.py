@@ -47,13 +47,14 @@ _renewed = Counter(
     "smartmeter_forecast_models_renewed_total",
     "Models that began anew, since what was read back was of other features or rules.",
 )
-_returns = Counter(
-    "smartmeter_forecast_returns_total",
-    "Commands to go back to a version, by what came of them.",
-    ["outcome"],
+_restored = Counter(
+    "smartmeter_forecast_versions_restored_total",
+    "Versions of models that were gone back to.",
 )
-for _outcome in ("obeyed", "refused"):
-    _returns.labels(_outcome)
+_refused = Counter(
+    "smartmeter_forecast_versions_refused_total",
+    "Versions that could not be gone back to; the log says why.",
+)
 
 
 class ForecastFigures(NamedTuple):
@@ -187,12 +188,12 @@ def models_renewed() -> None:
 
 def rolled_back() -> None:
     """Count models that went back to a version."""
-    _returns.labels("obeyed").inc()
+    _restored.inc()
 
 
 def roll_back_refused() -> None:
     """Count a version that could not be gone back to."""
-    _returns.labels("refused").inc()
+    _refused.inc()
 
 
 def champion_changed(model: str) -> None:

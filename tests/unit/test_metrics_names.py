@@ -29,6 +29,7 @@ FOREIGN = ("gnatsd_varz_", "jetstream_")
 
 UNITS = {"seconds", "bytes", "volts", "celsius", "ratio", "nats"}
 COUNTED = {
+    "alerts",
     "assignments",
     "brokers",
     "champions",
@@ -44,11 +45,12 @@ COUNTED = {
     "lanes",
     "letters",
     "messages",
+    "models",
     "nodes",
     "partitions",
     "predictions",
-    "reads",
     "readings",
+    "reads",
     "rebalances",
     "records",
     "renewals",
@@ -59,7 +61,7 @@ COUNTED = {
     "tasks",
     "terms",
     "transformers",
-    "alerts",
+    "versions",
     "windows",
     "writes",
 }
@@ -76,6 +78,8 @@ FATES = {
     "published",
     "refused",
     "rejected",
+    "renewed",
+    "restored",
     "scored",
     "skipped",
 }
