@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from app import settings
+from app.domain.alert_rules import ClosedRows
+from app.domain.alerts import LaneAlerts
 from app.domain.predictions import ClosedWindow
 from app.domain.readings import lane_of
 from app.domain.windows import Delta, WindowRows, pack_keys
 from app.predictor.online import Forecaster
 from app.views.worker import Phase, Positions, Worker
+from app.wire.alerts import decode_command
+from tables.alerts import rules_of as rules_of_alerts
 from tables.maxima import LaneState, rules_of
 from tables.models import rules_of as forecast_rules
 
@@ -40,6 +44,9 @@ class FakeWorker:
         self.replayed = 0
         foreseen = forecast_rules(self.settings)
         self.forecasts = {lane: Forecaster(foreseen) for lane in owned}
+        alert_rules = rules_of_alerts(self.settings)
+        self.alerts = {lane: LaneAlerts(alert_rules) for lane in owned}
+        self.commands: list[tuple[int, bytes]] = []
         self.published: dict[int, list[WindowRows]] = {}
         self.failures: list[Exception] = []
         self.positions = Positions(ends={}, committed={})
@@ -60,7 +67,33 @@ class FakeWorker:
             last_windows=self._last_windows,
             positions=self._positions,
             rebalances=lambda: 3,
+            alerts=lambda: self.alerts,
+            command=self._command,
         )
+
+    async def _command(self, lane: int, value: bytes) -> None:
+        """Take a command as the agent would, once the broker has it."""
+        if self.failures:
+            raise self.failures[0]
+        self.commands.append((lane, value))
+        command = decode_command(value)
+        self.alerts[lane].acknowledge(command.alert, command.at)
+
+    def alarm(self, *, transformers: int, starts: int, seed: int = 1) -> None:
+        """Let every lane raise and clear alerts by windows, from FIRST_START on."""
+        random = np.random.default_rng(seed)
+        size = self.settings.windows.size_seconds
+        for lane, alerts in self.alerts.items():
+            mine = [p for p in pairs(transformers) if lane_of(*p, self.lanes) == lane]
+            for number in range(starts):
+                rows = some_windows(random, mine, FIRST_START + number * size)
+                verdicts = self.settings.windows.profile.verdicts(
+                    rows.minimum, rows.maximum, rows.mean
+                )
+                names = ("start", "line", "transformer", "count", "over", "usagepoint")
+                volts = ("minimum", "maximum", "mean")
+                columns = {name: getattr(rows, name) for name in (*names, *volts)}
+                alerts.take(ClosedRows.from_columns(columns | {"verdict": verdicts}))
 
     async def _end_offsets(self, lanes: list[int]) -> Mapping[int, int]:
         if self.failures:

@@ -4,14 +4,17 @@ Faust finds this module by its name in app/worker.py. Faust's web server starts 
 its consumer, so that /live and /ready answer during recovery.
 """
 
+import asyncio
 from collections.abc import Mapping
 
+from app.domain.alerts import LaneAlerts
 from app.metrics.live import register_lanes
 from app.predictor.online import Forecaster
 from app.views.kafka import Observer
 from app.views.site import mount
 from app.views.worker import Phase, Worker
 from app.worker import app
+from tables.alerts import alerts
 from tables.maxima import LaneState, maxima
 from tables.models import models
 
@@ -68,6 +71,21 @@ def forecasts() -> Mapping[int, Forecaster]:
     return {lane: state.forecaster for lane, state in models.states.items()}
 
 
+def lane_alerts() -> Mapping[int, LaneAlerts]:
+    """Return the alerts of the lanes that are here and complete."""
+    return alerts.states
+
+
+async def command(lane: int, value: bytes) -> None:
+    """Write a command to a lane's alerts; return when the broker has it.
+
+    Raises:
+        KafkaError, TimeoutError: It may have it, or not.
+    """
+    async with asyncio.timeout(app.smartmeter.kafka.request_timeout_seconds):
+        await app.publish([(topology.alert_commands, lane, value)])
+
+
 observer = Observer(topology)
 worker = Worker(
     settings=app.smartmeter,
@@ -82,5 +100,7 @@ worker = Worker(
     last_windows=observer.last_windows,
     positions=observer.positions,
     rebalances=lambda: app.rebalancing_count,
+    alerts=lane_alerts,
+    command=command,
 )
 register_lanes(mount(app.web.web_app, worker, observer.running).figures)

@@ -5,11 +5,11 @@ from typing import Any
 
 from aiohttp import web
 
-from app.views import schemas
+from app.views import alert_schemas, alerts, schemas
 from app.views.answers import json_response
 from app.views.api import FORMATS, LIMIT_DEFAULT, LIMIT_MAX, STATES
 from app.views.ranking import RANKINGS
-from app.views.schemas import INTEGER, KEY, Schema
+from app.views.schemas import INTEGER, KEY, STRING, Schema
 from app.views.selection import SORT_COLUMNS
 
 __all__ = ["document", "routes"]
@@ -78,6 +78,17 @@ def document() -> dict[str, Any]:
 
 
 SORTS = [f"{sign}{name}" for name in SORT_COLUMNS for sign in ("", "-")]
+ALERT = "/api/v1/alerts/{alert}"
+ALERT_NAME = [
+    {
+        "name": "alert",
+        "in": "path",
+        "required": True,
+        "schema": STRING,
+        "description": "<line>-<transformer>-<high|low>-<epoch>.",
+    }
+]
+UNKNOWN = "No alert is called so, or not any more."
 AWAY = "Its worker does not answer now; `missing` names the lane."
 
 
@@ -120,6 +131,22 @@ def _paths() -> dict[str, Any]:
                 _query("limit", _whole(1, 1_000, 20), "Most transformers."),
             ],
         ),
+        "/api/v1/alerts": _page(
+            "Alerts: open ones first, then those that were cleared last",
+            alert_schemas.ALERTS,
+            [
+                _query("state", {"enum": [*alerts.STATES]}, "Where they stand."),
+                _query("kind", {"enum": [*alerts.KINDS]}, "Over or under."),
+                *keys,
+                _query(
+                    "limit",
+                    _whole(1, alerts.LIMIT_MAX, alerts.LIMIT_DEFAULT),
+                    "Most alerts.",
+                ),
+            ],
+        ),
+        ALERT: _one_alert(),
+        f"{ALERT}/acknowledge": _acknowledge(),
         "/api/v1/predictions": _page(
             "The likeliest to pass the threshold, and scores beside baselines",
             schemas.PREDICTIONS,
@@ -131,6 +158,32 @@ def _paths() -> dict[str, Any]:
             [],
         ),
     }
+
+
+def _one_alert() -> dict[str, Any]:
+    described = _page("One alert", alert_schemas.ONE_ALERT, ALERT_NAME)
+    return _with_errors(described, {"404": UNKNOWN, "503": AWAY})
+
+
+def _acknowledge() -> dict[str, Any]:
+    described = _page(
+        "Acknowledge an alert; needs the operator's token",
+        alert_schemas.ONE_ALERT,
+        ALERT_NAME,
+        c200="It was acknowledged already; nothing has changed.",
+        c202="Written; the alert as it was until now.",
+    )
+    denied = "The operator's token is needed."
+    _with_errors(described, {"403": denied, "404": UNKNOWN, "503": AWAY})
+    return {"post": described["get"]}
+
+
+def _with_errors(described: dict[str, Any], texts: dict[str, str]) -> dict[str, Any]:
+    content = {"application/json": {"schema": schemas.ERROR}}
+    for code, text in texts.items():
+        response = {"description": text, "content": content}
+        described["get"]["responses"][code] = response
+    return described
 
 
 async def _answer(_: web.Request) -> web.Response:

@@ -5,6 +5,7 @@ from typing import Any
 
 import psutil
 
+from app.domain.alerts import LaneAlerts, State
 from app.domain.windows import NO_TIME
 from app.predictor.scores import Scores
 from app.views.sampling import Sampler
@@ -21,6 +22,8 @@ SUMMED = (
     "readings_late",
     "windows_open",
     "windows_closed",
+    "alerts_raised",
+    "alerts_acknowledged",
 )
 PROCESS = psutil.Process()
 PROCESS_FIELDS = ("rebalances_count", "started_epoch_seconds", "resident_bytes")
@@ -48,6 +51,7 @@ def local_overview(worker: Worker, sampler: Sampler) -> Figures:
     """Return this worker's own figures: what it is busy with, and its lanes."""
     url = worker.url()
     forecasts = worker.forecasts()
+    alerts = worker.alerts()
     return {
         "worker": {
             "url": url,
@@ -63,6 +67,7 @@ def local_overview(worker: Worker, sampler: Sampler) -> Figures:
                 "lane": number,
                 "worker": url,
                 **_lane(number, state, sampler),
+                **_open_alerts(alerts.get(number)),
                 "forecast": (
                     _forecast(forecasts[number].scores) if number in forecasts else None
                 ),
@@ -90,6 +95,16 @@ def _lane(number: int, state: LaneState, sampler: Sampler) -> Figures:
             {"epoch_seconds": start, "maximum_volts": state.recent.maximum(start)}
             for start in state.recent.starts
         ],
+    }
+
+
+def _open_alerts(alerts: LaneAlerts | None) -> Figures:
+    if alerts is None:
+        return {"alerts_raised": None, "alerts_acknowledged": None}
+    states = [alert.state for alert in alerts.open.values()]
+    return {
+        "alerts_raised": states.count(State.RAISED),
+        "alerts_acknowledged": states.count(State.ACKNOWLEDGED),
     }
 
 

@@ -6,7 +6,7 @@ import jinja2
 from aiohttp import web
 
 from app.domain.readings import lane_of
-from app.views.access import Access
+from app.views.access import ROLE, Access, Role
 from app.views.worker import Worker
 
 __all__ = ["Pages"]
@@ -33,6 +33,7 @@ class Pages:
             web.get("/", self.overview),
             web.get("/transformers", self.transformers),
             web.get("/top", self.top),
+            web.get("/alerts", self.alerts),
             web.get("/predictions", self.predictions),
             web.get("/pipeline", self.pipeline),
             web.get("/login", self.login),
@@ -56,6 +57,18 @@ class Pages:
     async def top(self, _: web.Request) -> web.Response:
         """Show the transformers that stand out most."""
         return self.render("top.html", page="top")
+
+    async def alerts(self, request: web.Request) -> web.Response:
+        """Show alerts, and let an operator acknowledge them."""
+        settings = self._worker.settings
+        return self.render(
+            "alerts.html",
+            page="alerts",
+            alerts=settings.alerts,
+            standard=settings.windows.profile,
+            may_operate=request[ROLE] >= Role.OPERATOR,
+            has_operator=bool(settings.worker.operator_token.get_secret_value()),
+        )
 
     async def predictions(self, _: web.Request) -> web.Response:
         """Show what is foreseen, and how right it was."""

@@ -25,9 +25,12 @@ __all__ = [
     "STRING",
     "TOP",
     "TRANSFORMER",
+    "VERDICT",
     "WINDOWS",
     "Schema",
+    "array",
     "fields",
+    "or_null",
 ]
 
 Schema = dict[str, Any]
@@ -109,6 +112,8 @@ FIGURES = {
     "readings_late": or_null(INTEGER),
     "windows_open": or_null(INTEGER),
     "windows_closed": or_null(INTEGER),
+    "alerts_raised": or_null(INTEGER),
+    "alerts_acknowledged": or_null(INTEGER),
 }
 OVERVIEW = fields(
     **COMMON,

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from app.views import openapi
 from app.views.access import Access
+from app.views.alerts import Alerts
 from app.views.api import Overview, Windows
 from app.views.backfill import Backfill
 from app.views.background import repeating
@@ -81,6 +82,7 @@ def mount(
             *Overview(worker, sampler, peers).routes,
             *Windows(worker, peers).routes,
             *Top(worker, peers).routes,
+            *Alerts(worker, peers).routes,
             *Predictions(worker, peers).routes,
             *Pipeline(worker).routes,
             *openapi.routes,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from app.domain.alerts import LaneAlerts
 from app.domain.standards import Profile
 from app.domain.windows import WindowRows
 from app.predictor.online import Forecaster
@@ -44,9 +45,10 @@ class Worker:
     one included; states holds the lanes that are here and complete; offset returns the
     last offset of the readings that a lane's state includes; replayed grows while a
     recovery makes progress; forecasts holds the forecasters of the lanes that are here
-    and complete; rebalances counts how often lanes changed hands. end_offsets,
-    last_windows and positions ask Kafka: for the end of lanes' readings, for windows
-    that were published, and for how far every stage has come.
+    and complete; rebalances counts how often lanes changed hands; alerts holds those of
+    the lanes that are here and complete, and command writes a command to a lane's
+    alerts. end_offsets, last_windows and positions ask Kafka: for the end of lanes'
+    readings, for windows that were published, and for how far every stage has come.
     """
 
     settings: Settings
@@ -61,6 +63,8 @@ class Worker:
     last_windows: LastWindows
     positions: Callable[[], Awaitable[Positions]]
     rebalances: Callable[[], int]
+    alerts: Callable[[], Mapping[int, LaneAlerts]]
+    command: Callable[[int, bytes], Awaitable[None]]
 
     @cached_property
     def profile(self) -> Profile:

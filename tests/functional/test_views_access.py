@@ -18,6 +18,8 @@ CLOSED = [
     "/",
     "/transformers",
     "/top",
+    "/alerts",
+    "/api/v1/alerts",
     "/api/v1/overview",
     "/api/v1/windows",
     "/metrics",

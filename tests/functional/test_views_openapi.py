@@ -23,6 +23,10 @@ PAGES = [
     ("/api/v1/top", "?windows=97", 400),
     ("/api/v1/predictions", "?limit=3", 200),
     ("/api/v1/pipeline", "", 200),
+    ("/api/v1/alerts", "", 200),
+    ("/api/v1/alerts", "?state=cleared&kind=high&line=11&limit=3", 200),
+    ("/api/v1/alerts", "?kind=both", 400),
+    ("/api/v1/alerts/{alert}", "", 200),
 ]
 
 
@@ -32,6 +36,7 @@ def fake(request):
     if request.param == "full":
         fake.fill(transformers=21, starts=6)
         fake.foresee(transformers=21, starts=120)
+        fake.alarm(transformers=21, starts=96)
         fake.positions = Positions(
             ends={("smartmeter.readings", 0): 7},
             committed={("smartmeter-live", "smartmeter.readings", 0): 5},
@@ -52,7 +57,10 @@ def test_the_description_is_valid_openapi():
 
 @pytest.mark.parametrize(("path", "query", "status"), PAGES)
 async def test_an_answer_is_as_described(application, fake, path, query, status):
-    address = path.format(line=11, transformer=1) + query
+    alert = next((a.name for lane in fake.alerts.values() for a in lane), "1-1-low-1")
+    address = path.format(line=11, transformer=1, alert=alert) + query
+    if "{alert}" in path and not fake.states[0].counted:
+        status = 404
     if path == ONE and not fake.states[0].counted:
         status = 404
     async with (
@@ -90,7 +98,10 @@ async def test_the_description_is_served(application):
         assert document() == await response.json()
 
 
-@pytest.mark.parametrize("path", sorted(document()["paths"]))
+PATHS = document()["paths"]
+
+
+@pytest.mark.parametrize("path", sorted(path for path in PATHS if "get" in PATHS[path]))
 async def test_values_of_parameters_are_those_that_are_taken(path):
     application = web.Application()
     mount(application, FakeWorker().worker)
@@ -103,7 +114,7 @@ async def test_values_of_parameters_are_those_that_are_taken(path):
                 schema.get("maximum", 11),
             ]
             for value in values if parameter["in"] == "query" else ():
-                address = path.format(line=11, transformer=1)
+                address = path.format(line=11, transformer=1, alert="1-1-low-1")
                 async with client.get(
                     address, params={parameter["name"]: str(value)}
                 ) as response:

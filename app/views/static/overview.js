@@ -99,6 +99,15 @@ function showChart({ fleet_maxima: maxima, threshold_volts: threshold }) {
   chart.show([starts, volts, starts.map(() => threshold)], summary);
 }
 
+function showAlerts({ alerts_raised: raised, alerts_acknowledged: acknowledged }) {
+  const known = raised != null;
+  setFigures(totals, {
+    alerts: count(known ? raised + acknowledged : null),
+    alerts_note: known ? `${count(raised)} not acknowledged` : "not known yet",
+  });
+  document.getElementById("alerts").classList.toggle("is-over", raised > 0);
+}
+
 function showForecast(forecast) {
   document.getElementById("forecast").hidden = !forecast;
   if (!forecast) return;
@@ -127,6 +136,7 @@ follow(() => "/api/v1/overview", (answer) => {
     maximum_note: maximumNote(answer),
   });
   document.getElementById("maximum").classList.toggle("is-over", latest?.maximum_volts > answer.threshold_volts);
+  showAlerts(sums);
   showForecast(answer.forecast);
   showChart(answer);
   showLanes(answer);

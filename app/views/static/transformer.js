@@ -54,6 +54,22 @@ async function lookAhead() {
   if (response.ok) foreseen = (await response.json()).predictions;
 }
 
+// Two sides may be open at once; the newest word is that of what matters most.
+async function showAlerts() {
+  const response = await fetch(`/api/v1/alerts?line=${line}&transformer=${transformer}&limit=1`);
+  if (!response.ok) return;
+  const { counts, alerts: [first] } = await response.json();
+  const open = counts.raised + counts.acknowledged;
+  const words = { raised: "since", acknowledged: "acknowledged, since", cleared: "last ended" };
+  setFigures(summary, {
+    alerts: count(open),
+    alerts_note: first
+      ? `${words[first.state]} ${utc(first.cleared_epoch_seconds ?? first.window_start_epoch_seconds)}, ${volts(first.peak_volts)} V`
+      : "none is known",
+  });
+  document.getElementById("alerts").classList.toggle("is-over", counts.raised > 0);
+}
+
 const whyEmpty = (answer) => () => (answer.missing.lanes.length
   ? emptyText("Not here now", "The worker of this transformer's lane does not answer. Another one takes over in a few seconds.")
   : emptyText("Nothing known of this transformer", "No window of it is open or has closed lately. Check the numbers of line and transformer."));
@@ -67,5 +83,6 @@ follow(() => `/api/v1/transformers/${line}/${transformer}`, (answer) => {
   showChart(answer);
   // The windows are the page; where the forecast does not answer, its last word stays.
   lookAhead().then(() => showChart(answer), () => {});
+  showAlerts().catch(() => {});
   counter.textContent = `Lane ${answer.lane}, on ${answer.worker ?? "no worker now"}`;
 });
