@@ -16,11 +16,20 @@ from app.sinks.tables import Table
 from app.wire.events import DeadLetter, decode_event, encode_dead_letter
 from app.wire.frames import decode_frame
 
-__all__ = ["alerts", "late", "maxima", "predictions", "readings", "weather", "windows"]
+__all__ = [
+    "alerts",
+    "late",
+    "maxima",
+    "models",
+    "predictions",
+    "readings",
+    "weather",
+    "windows",
+]
 
 topology = app.topology
-Convert = Callable[[bytes | None], tuple[Table, Rows]]
-"""Turns a record's value into rows of a table."""
+Convert = Callable[[bytes | None], Sequence[tuple[Table, Rows]]]
+"""Turns a record's value into rows of tables."""
 
 
 @app.agent(app.source(topology.readings), name="archive_readings")
@@ -65,21 +74,37 @@ async def weather(stream: Any) -> None:
     await _archive(stream, weather_rows)
 
 
-def frame_rows(value: bytes | None) -> tuple[Table, Rows]:
+@app.agent(app.source(topology.model_versions), name="archive_models")
+async def models(stream: Any) -> None:
+    """Store versions of the models."""
+    await _archive(stream, version_rows)
+
+
+def frame_rows(value: bytes | None) -> Sequence[tuple[Table, Rows]]:
     """Return a frame's readings as rows."""
-    return tables.RAW_DATA, rows.raw_rows(decode_frame(value, extra=True).readings)
+    readings = decode_frame(value, extra=True).readings
+    return [(tables.RAW_DATA, rows.raw_rows(readings))]
 
 
-def weather_rows(value: bytes | None) -> tuple[Table, Rows]:
+def version_rows(value: bytes | None) -> Sequence[tuple[Table, Rows]]:
+    """Return a part of a version; the first one is its place in the list, too."""
+    event = decode_event(value)
+    found = [(tables.MODEL_PARTS, rows.model_part_row(event))]
+    if event["part"] == 0:
+        found.append((tables.MODELS, rows.model_row(event)))
+    return found
+
+
+def weather_rows(value: bytes | None) -> Sequence[tuple[Table, Rows]]:
     """Return a temperature or a forecast as a row of its table."""
     event = decode_event(value)
     forecast = event.get("kind") == "forecast"
     table = tables.TEMPERATURE_FORECAST if forecast else tables.TEMPERATURE
-    return table, rows.weather_row(event)
+    return [(table, rows.weather_row(event))]
 
 
 def _event_rows(table: Table, convert: Callable[[Any], Rows]) -> Convert:
-    return lambda value: (table, convert(decode_event(value)))
+    return lambda value: [(table, convert(decode_event(value)))]
 
 
 async def _archive(stream: Any, convert: Convert) -> None:
@@ -104,14 +129,15 @@ async def _converted(
         message = event.message
         try:
             try:
-                table, found = convert(message.value)
+                converted = convert(message.value)
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise RejectedMessage(Reason.JSON, f"not a row: {error!r}") from None
         except RejectedMessage as error:
             metrics.record_rejected(error.reason)
             useless.append(_record_letter(message, error))
         else:
-            parts.setdefault(table, []).append(found)
+            for table, found in converted:
+                parts.setdefault(table, []).append(found)
     await _bury(useless)
     return parts
 

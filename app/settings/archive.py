@@ -81,6 +81,12 @@ class Archive(Section):
         le=7_300,
         description="Days that windows, maxima, weather and predictions stay; 0: ever.",
     )
+    ttl_days_models: int = Field(
+        90,
+        ge=0,
+        le=7_300,
+        description="Days that versions of models stay; 0: for ever.",
+    )
     web_host: str = Field(
         "127.0.0.1",
         description="Address of the archive worker's /live, /ready and /metrics.",

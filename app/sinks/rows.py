@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from app.domain.readings import Readings
@@ -15,6 +16,8 @@ __all__ = [
     "late_rows",
     "length",
     "maximum_row",
+    "model_part_row",
+    "model_row",
     "prediction_rows",
     "raw_rows",
     "weather_row",
@@ -143,6 +146,27 @@ def alert_row(event: Mapping[str, Any]) -> Rows:
         },
         "peak": one(event.get("peak"), np.float32),
         "peak_epoch": one(event.get("peak_epoch"), np.float64),
+    }
+
+
+def model_row(event: Mapping[str, Any]) -> Rows:
+    """Return an event of the topic of versions as a row of `models`."""
+    return {
+        "name": np.array([event["name"]], object),
+        "version": np.array([event["version"]], np.int64),
+        "made": np.array([event["made"]], np.int64),
+        "parts": np.array([event["parts"]], np.int64),
+        "summary": np.array([orjson.dumps(event["summary"]).decode()], object),
+    }
+
+
+def model_part_row(event: Mapping[str, Any]) -> Rows:
+    """Return the same event as a row of `model_parts`."""
+    return {
+        "name": np.array([event["name"]], object),
+        "version": np.array([event["version"]], np.int64),
+        "part": np.array([event["part"]], np.int64),
+        "state": np.array([event["state"]], object),
     }
 
 

@@ -17,7 +17,14 @@ from app.errors import SchemaMismatch, SettingsError, SinkUnavailable
 from app.settings import variable
 from app.settings.archive import Archive
 from app.sinks.session import Session, driver_errors
-from app.sinks.tables import LATE_READINGS, RAW_DATA, TABLES, Table
+from app.sinks.tables import (
+    LATE_READINGS,
+    MODEL_PARTS,
+    MODELS,
+    RAW_DATA,
+    TABLES,
+    Table,
+)
 
 __all__ = ["VERSION", "apply", "check"]
 
@@ -173,8 +180,11 @@ def _apply_ttls(session: Session, keyspace: str, archive: Archive, say: Say) -> 
     )
     found = {row.table_name: row.default_time_to_live for row in rows}
     for table in TABLES:
-        is_raw = table in (RAW_DATA, LATE_READINGS)
-        days = archive.ttl_days_raw if is_raw else archive.ttl_days_results
+        days = archive.ttl_days_results
+        if table in (RAW_DATA, LATE_READINGS):
+            days = archive.ttl_days_raw
+        elif table in (MODELS, MODEL_PARTS):
+            days = archive.ttl_days_models
         if found.get(table.name) != days * DAY_SECONDS:
             seconds = days * DAY_SECONDS
             _define(

@@ -11,6 +11,8 @@ __all__ = [
     "AVERAGES",
     "LATE_READINGS",
     "MAX_VOLTAGE",
+    "MODELS",
+    "MODEL_PARTS",
     "PREDICTIONS",
     "RAW_DATA",
     "TABLES",
@@ -190,6 +192,31 @@ VOLTAGE_ALERTS = Table(
     clustering=("year", "month", "day", "epoch", "usagepoint", "kind"),
 )
 
+MODELS = Table(
+    name="models",
+    columns={
+        "name": Kind.TEXT,
+        "version": Kind.BIGINT,
+        "made": Kind.BIGINT,
+        "parts": Kind.INT,
+        "summary": Kind.TEXT,
+    },
+    partition=("name",),
+    clustering=("version",),
+)
+
+MODEL_PARTS = Table(
+    name="model_parts",
+    columns={
+        "name": Kind.TEXT,
+        "version": Kind.BIGINT,
+        "part": Kind.INT,
+        "state": Kind.TEXT,
+    },
+    partition=("name", "version"),
+    clustering=("part",),
+)
+
 TABLES = (
     RAW_DATA,
     LATE_READINGS,
@@ -200,5 +227,7 @@ TABLES = (
     PREDICTIONS,
     AVERAGES,
     VOLTAGE_ALERTS,
+    MODELS,
+    MODEL_PARTS,
 )
 """The tables that rows are written to."""

@@ -1,11 +1,16 @@
 """The archive worker on a real Kafka and a real Cassandra, killed and cut off."""
 
 import signal
+from dataclasses import replace
 
+import orjson
 import psutil
 import pytest
 
+from app.errors import RejectedQuery
+from app.sinks.versions import Versions
 from app.wire.events import encode_event
+from app.wire.models import encode_version
 from tests.archived import Archived
 from tests.door import Door
 from tests.frames import frames_of, made_up_rows
@@ -62,11 +67,22 @@ def test_everything_that_stages_publish_is_stored(archived):
 
     archived.produce(topology.alerts, [(3, value) for value in alert_events()])
 
+    state = orjson.dumps({"text": "°" * 300_000})  # more than one part
+    version = {
+        "version": 1_700_006_400,
+        "made": 1_700_008_200,
+        "summary": {"labels": 7},
+    }
+    versions = encode_version("lane-3", state=state, **version)
+    archived.produce(topology.model_versions, [(3, value) for value in versions])
+
     archived.start("archive")
     archived.ready("archive")
 
     archived.expect(rows)
     counts = {
+        "models": 1,
+        "model_parts": 2,
         "voltage_alerts": 2,
         "windows": 2,
         "max_voltage": 1,
@@ -93,6 +109,20 @@ def test_everything_that_stages_publish_is_stored(archived):
     assert (None, True, 0.75) == tuple(
         prediction[name] for name in ("temperature", "alert", "probability")
     )
+    expect_version(archived, state)
+
+
+def expect_version(archived, state):
+    keyspace = archived.topology.keyspace
+    with Versions(archived.settings.archive, keyspace) as versions:
+        (version,) = versions.newest(["lane-3", "fleet"], 10)
+        assert (1_700_006_400, {"labels": 7}) == (version.number, version.summary)
+        assert version == versions.find("lane-3", version.number)
+        assert state.decode() == versions.state(version)
+        with pytest.raises(RejectedQuery, match="no version 5 of fleet is stored"):
+            versions.find("fleet", 5)
+        with pytest.raises(RejectedQuery, match="2 of 3 parts are stored"):
+            versions.state(replace(version, parts=3))
 
 
 def alert_events():
