@@ -188,11 +188,22 @@ async def test_results_go_back_once_on_the_seeds_subjects_in_the_seeds_words(roa
             "alert": [True, True, False],
         },
     )
+    raised = {
+        "event": "raised", "alert": "11-2-high-900", "at": 1_800, "line": 11,
+        "transformer": 2, "usagepoint": 7, "kind": "high", "epoch": 900,
+        "voltage": 118.5, "mean": 115.0, "count": 50, "over": 3,
+        "verdict": "too_high", "limit": 116.0,
+    }  # fmt: skip
+    await produce(road, topology.alerts, raised, raised)
     found = {}
-    while len(found) < 2:
+    while len(found) < 3:
         message = await heard.next_msg(timeout=30)
         found.setdefault(message.subject, []).append(json.loads(message.data))
     subjects = [topology.maxima_subject, f"{topology.prediction_subject}.12"]
+    subjects.append(f"{topology.alert_subject}.11.2.7")
+    names = ("epoch", "voltage", "event", "alert", "kind", "at")
+    alert = {"count": 3} | {name: raised[name] for name in names}
+    assert alert == found[subjects[2]][0]
     assert maximum == found[subjects[0]][0]
     prediction = {"timestamp": 1_800_000, "temperature": 4.5, "alert": 116.0}
     assert prediction == found[subjects[1]][0]

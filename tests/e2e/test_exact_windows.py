@@ -6,6 +6,13 @@ import threading
 import pytest
 
 from app.wire.meter import encode_reading
+from tests.alerts_on_road import (
+    acknowledge,
+    alert_environ,
+    excursions_of,
+    expected_alerts,
+    told_alerts,
+)
 from tests.oracle import Oracle
 from tests.road import Road
 
@@ -35,13 +42,16 @@ def readings(seed):
     """Out of order within the grace, over several lanes, 40 minutes of event time."""
     chooser = random.Random(seed)
     for number in range(READINGS):
-        now = BASE + number * 2_400 // READINGS
+        now = BASE + number * 2_400 // READINGS - chooser.randrange(0, GRACE)
+        transformer = chooser.randint(1, 9)
+        # A window in three is over, another one for each transformer.
+        level = 117.0 if (now // SIZE + transformer) % 3 == 0 else 113.0
         yield (
-            now - chooser.randrange(0, GRACE),
+            now,
             chooser.choice((11, 12, 13)),
-            chooser.randint(1, 9),
+            transformer,
             chooser.randint(1, 40),
-            round(chooser.gauss(116.0, 2.0), 3),
+            round(chooser.gauss(level, 0.6), 3),
         )
 
 
@@ -65,7 +75,7 @@ def road(nats_server, kafka_server, cassandra_server, environ_for, tmp_path):
             "threshold_volts": THRESHOLD,
         }
     )
-    with Road(environ, tmp_path) as road:
+    with Road(environ | alert_environ(), tmp_path) as road:
         road.command("schema", "apply")
         yield road
 
@@ -103,11 +113,49 @@ def test_windows_equal_the_oracle_though_the_live_worker_is_killed(road):
     assert expected == road.wait_for(
         lambda: stored_maxima(road, oracle), "the fleet's maxima to be stored"
     )
+    check_alerts(road, oracle)
     letters = road.records(road.topology.dead_letters.name)
     assert len(BAD) == len({fields["sequence"] for _, _, fields in letters})
     road.wait_for(
         lambda: stored_readings(road) == DISTINCT, "every reading in raw_data"
     )
+
+
+def check_alerts(road, oracle):
+    """Each excursion is raised and cleared once; a person's word survives a crash."""
+    expected = expected_alerts(oracle)
+    assert any(end for runs in expected.values() for _, end in runs)
+    events = road.wait_for(
+        lambda: (
+            (told := told_alerts(road)) and excursions_of(told) == expected and told
+        ),
+        "the oracle's alerts",
+    )
+    seen = next(name for name, kind in events if kind == "raised")
+    assert 202 == acknowledge(road, "worker", seen)
+    road.wait_for(lambda: (seen, "acknowledged") in told_alerts(road), "the word")
+    road.processes["worker"].kill()
+    road.start("worker")
+    road.ready("worker")
+    answer = road.json("worker", f"/api/v1/alerts/{seen}")
+    assert answer["alert"]["acknowledged_epoch_seconds"]
+    assert expected == excursions_of(told_alerts(road))
+
+    def stored():
+        columns = "line, transformer, kind, epoch, raised, acknowledged, cleared"
+        return {
+            "{}-{}-{}-{}".format(*row): tuple(map(bool, row[4:]))
+            for row in road.cql(f"SELECT {columns} FROM voltage_alerts")
+        }
+
+    kinds = {name: {k for n, k in events if n == name} for name, _ in events}
+    expected_rows = {
+        name: (True, name == seen, "cleared" in of) for name, of in kinds.items()
+    }
+    road.wait_for(lambda: stored() == expected_rows, "the alerts in Cassandra")
+    path = road.folder / "alerts.csv"
+    road.command("export", "alerts", "--output", str(path), "--from", "2023-11-01")
+    assert 1 + len(expected_rows) == len(path.read_text().splitlines())
 
 
 DISTINCT = len(
