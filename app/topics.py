@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -36,6 +36,16 @@ WAIT_SECONDS_MAX = 60.0
 
 logger = logging.getLogger(__name__)
 
+
+class _Entry(NamedTuple):
+    """A value of a topic's configuration, and where it comes from."""
+
+    value: str
+    source: int
+
+
+OF_TOPIC = 1  # set for the topic, and not the broker's default
+
 Finding = tuple[Topic, str]
 """A topic and what is to be said of it; empty when it is as it must be."""
 
@@ -51,8 +61,10 @@ def configuration(topic: Topic) -> dict[str, str]:
     }
 
 
-async def ensure_topics(settings: Settings) -> list[Finding]:
+async def ensure_topics(settings: Settings, *, mend: bool = False) -> list[Finding]:
     """Create missing topics, then return the findings of a check.
+
+    mend: also set the configuration of those that are there, as far as it differs.
 
     Raises:
         KafkaUnavailable: No broker answers.
@@ -62,13 +74,20 @@ async def ensure_topics(settings: Settings) -> list[Finding]:
     async with _connected(settings) as admin:
         missing = [t for t, text in await _check(admin, topics) if text == MISSING]
         await _create(admin, missing, settings.kafka.replication_factor)
+        if mend:
+            await _configure(admin, topics)
         deadline = asyncio.get_running_loop().time() + VISIBLE_SECONDS_MAX
         while True:
             findings = await _check(admin, topics)
-            absent = any(text == MISSING for _, text in findings)
-            if not absent or asyncio.get_running_loop().time() > deadline:
+            # What a broker was told is not seen by all of them at once.
+            late = any(_is_late(text, mend=mend) for _, text in findings)
+            if not late or asyncio.get_running_loop().time() > deadline:
                 return findings
             await asyncio.sleep(0.1)
+
+
+def _is_late(text: str, *, mend: bool) -> bool:
+    return text == MISSING or (mend and text.endswith(DIFFERS))
 
 
 async def require_topics(settings: Settings) -> None:
@@ -102,6 +121,8 @@ async def check_topics(settings: Settings) -> list[Finding]:
 
 
 MISSING = "missing: run `smartmeter topics`"
+DIFFERS = "run `smartmeter topics apply --configs`"
+FIXED = "partitions are never grown: move on with `smartmeter replay --into`"
 
 
 @asynccontextmanager
@@ -159,24 +180,55 @@ async def _check(admin: Any, topics: Iterable[Topic]) -> list[Finding]:
         elif described[topic.name] != topic.partitions:
             text = (
                 f"has {described[topic.name]} partitions, must have {topic.partitions}"
+                f" (SMARTMETER_KAFKA__LANES); {FIXED}"
             )
-        else:
-            actual = configured[topic.name]
-            text = ", ".join(
-                f"{key} is {actual.get(key)}, must be {value}"
-                for key, value in configuration(topic).items()
-                if actual.get(key) != value
-            )
+        elif differing := _differing(topic, configured[topic.name]):
+            text = f"{', '.join(differing)}: {DIFFERS}"
         findings.append((topic, text))
     return findings
 
 
-async def _configured(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+def _differing(topic: Topic, actual: Mapping[str, _Entry]) -> list[str]:
+    return [
+        f"{key} is {actual[key].value if key in actual else 'not set'}, must be {value}"
+        for key, value in configuration(topic).items()
+        if key not in actual or actual[key].value != value
+    ]
+
+
+async def _configure(admin: Any, topics: Iterable[Topic]) -> None:
+    """Set what differs; what somebody set beside ours stays as it is.
+
+    Raises:
+        TopicMismatch: The broker refuses.
+    """
+    topics = list(topics)
+    configured = await _configured(admin, [topic.name for topic in topics])
+    wanted = [
+        ConfigResource(
+            ConfigResourceType.TOPIC,
+            topic.name,
+            configs={k: e.value for k, e in actual.items() if e.source == OF_TOPIC}
+            | configuration(topic),
+        )
+        for topic in topics
+        if (actual := configured.get(topic.name)) and _differing(topic, actual)
+    ]
+    if not wanted:
+        return
+    for answer in await admin.alter_configs(wanted):
+        for code, message, _, name in answer.resources:
+            if code:
+                raise TopicMismatch(f"topic {name}: {for_code(code)} {message or ''}")
+
+
+async def _configured(admin: Any, names: list[str]) -> dict[str, dict[str, _Entry]]:
     if not names:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    configured: dict[str, dict[str, str]] = {}
+    configured: dict[str, dict[str, _Entry]] = {}
     for answer in await admin.describe_configs(resources):
-        for _, _, _, name, entries in answer.resources:
-            configured[name] = {entry[0]: entry[1] for entry in entries}
+        for code, _, _, name, entries in answer.resources:
+            if not code:
+                configured[name] = {e[0]: _Entry(e[1], e[3]) for e in entries}
     return configured

@@ -127,12 +127,8 @@ async def _bridge_rows(topology: Topology) -> list[Row]:
 async def _group_rows(topology: Topology, groups: dict[str, str]) -> list[Row]:
     from app.cli.group import Groups
 
-    journals = {
-        topology.windows_journal.name,
-        topology.fleet_journal.name,
-        topology.models_journal.name,
-    }
-    topics = {topic.name for topic in topology.topics} - journals
+    # A journal is read by no group: each worker reads it from where it has come to.
+    topics = {topic.name for topic in topology.topics if topic.retention_seconds > 0}
     rows: list[Row] = []
     async with Groups(topology) as kafka:
         for name, group in groups.items():

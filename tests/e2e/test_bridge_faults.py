@@ -13,7 +13,11 @@ from contextlib import suppress
 import nats
 import psutil
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from app.domain.readings import Readings
+from app.wire.frames import Frame, encode_frame
+from bridge.stream import stream_config
 from deploy.local.stack import Stack
 from tests.carried import Publisher, carried
 from tests.road import Road
@@ -89,7 +93,7 @@ def test_outage_of_a_server_delays_and_loses_nothing(road, stack, server, fault)
     road.ready("bridge")
 
 
-def test_lanes_are_shared_moved_and_taken_over(road):
+def test_lanes_are_shared_moved_and_taken_over(road, record_property):
     road.start("bridge-a")
     road.ready("bridge-a")
     publisher = Publisher(road.topology, 20_000, per_second=1_000).start()
@@ -101,7 +105,11 @@ def test_lanes_are_shared_moved_and_taken_over(road):
     road.wait_for(lambda: lanes(road, "a", "b", "c") == [2, 3, 3], "a third share", 20)
 
     road.processes["bridge-b"].kill()
+    killed_at = time.monotonic()
     road.wait_for(lambda: lanes(road, "a", "c") == [4, 4], "the lanes taken over", 20)
+    seconds = time.monotonic() - killed_at
+    record_property("take_over_seconds", round(seconds, 2))
+    print(f"lanes of a killed bridge were taken over after {seconds:.1f} s")
 
     road.processes["bridge-a"].stop(10)
     assert 0 == road.processes["bridge-a"].exit_code
@@ -169,6 +177,40 @@ def test_stream_that_was_deleted_counts_on_behind_kafka(road, stack):
 async def delete_stream(road):
     connection = await nats.connect(road.settings.nats.servers)
     await connection.jetstream().delete_stream(road.topology.stream)
+    await connection.close()
+
+
+def test_stream_that_ends_before_what_kafka_has_is_refused_and_says_why(road):
+    frame = Frame(lane=4, first=1, last=1_000, watermark=900, readings=Readings.empty())
+    asyncio.run(write(road, 4, encode_frame(frame)))
+    asyncio.run(make_stream(road))  # as a backup that was restored would be
+    road.start("bridge")
+
+    def reason():
+        with suppress(urllib.error.URLError, OSError):
+            return road.get("bridge", "/ready")
+        return road.log("bridge")
+
+    road.wait_for(lambda: "it was made anew or restored" in reason(), "the reason", 30)
+    assert "has come to 0, but Kafka has lane 4 up to 1000" in road.log("bridge")
+
+    asyncio.run(delete_stream(road))  # what the reason says is to be done
+    road.ready("bridge")
+    publisher = Publisher(road.topology, 400).start()
+    wait_until_all_is_carried(road, publisher).check(publisher.stored)
+    assert 1_000 < min(publisher.stored)
+
+
+async def write(road, lane, value):
+    producer = AIOKafkaProducer(bootstrap_servers=road.settings.kafka.servers)
+    await producer.start()
+    await producer.send_and_wait(road.topology.readings.name, value, partition=lane)
+    await producer.stop()
+
+
+async def make_stream(road):
+    connection = await nats.connect(road.settings.nats.servers)
+    await connection.jetstream().add_stream(stream_config(road.topology))
     await connection.close()
 
 
