@@ -17,8 +17,7 @@ from app.domain.weather import WeatherEvent
 from app.errors import RejectedState
 from app.metrics import forecast as metrics
 from app.predictor.lane import LaneForecast, Outcome
-from app.predictor.online import Rules
-from app.settings import Settings
+from app.predictor.rules import rules_of
 from app.wire.models import FLEET, RollBack
 from app.worker import SmartMeter, app
 from tables.journal import Body
@@ -177,16 +176,6 @@ def parse(kept: Body) -> Taken:
     if "watermark" in kept:
         return list(closed_windows(kept)), int(kept["watermark"])
     return WeatherEvent.from_fields(kept)
-
-
-def rules_of(settings: Settings) -> Rules:
-    """Return what is foreseen, by the settings."""
-    return Rules(
-        size=settings.windows.size_seconds,
-        lead=settings.forecast.horizon_hours * 3_600,
-        threshold=settings.windows.threshold_volts,
-        alert_probability=settings.forecast.alert_probability,
-    )
 
 
 def open_models(stage: SmartMeter) -> JournaledTable[ModelsState]:

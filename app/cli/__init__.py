@@ -23,6 +23,7 @@ COMMANDS = {
     "exporter": "Export figures of NATS, Kafka and Cassandra.",
     "simulate": "Publish the readings of simulated meters.",
     "evaluate": "Try the forecast over data in one pass; print its scores.",
+    "models": "List, show and compare versions of models; go back to one.",
     "dead-letters": "List, show and replay messages that could not be used.",
     "doctor": "Go along the road; name the first hop that fails.",
     "lag": "Show what waits, for whom, and since when.",
@@ -59,8 +60,7 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"app.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
-        # Raw docstrings spell click's mark for unwrapped text, a backspace, as \b.
-        command.help = (command.help or "").replace("\\b\n", "\b\n")
+        _unwrap(command)
         command.short_help = COMMANDS[cmd_name]
         return command
 
@@ -71,6 +71,17 @@ class LazyGroup(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _unwrap(command: click.Command) -> None:
+    r"""Let the help of a command, and of those in it, keep its lines where it says so.
+
+    Raw docstrings spell click's mark for unwrapped text, a backspace, as \b.
+    """
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _unwrap(each)
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

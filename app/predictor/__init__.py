@@ -1,5 +1,6 @@
 """Online prediction: predict first, learn when the label arrives. Home of river.
 
+rules.py        what is foreseen, by the settings
 features.py     a window ahead as features: calendar, temperature, what was last
 level.py        how high a lane will be: Bayesian regression whose weights may wander
 deviations.py   how each transformer deviates from its lane
@@ -18,5 +19,5 @@ versions.py     what was learnt so far, kept to be gone back to
 
 Pure and deterministic: no clock, no I/O, no chance. Sums run in a fixed order and
 through no linear-algebra library, so that a state restored elsewhere goes on bit for
-bit. May import app.domain and app.errors.
+bit. May import app.domain, app.settings and app.errors.
 """

@@ -33,25 +33,13 @@ from app.predictor.features import Features
 from app.predictor.level import LevelRegression
 from app.predictor.memory import Levels, Memory
 from app.predictor.pending import COLUMNS, MODELS, SIGNS, Pending, matched, same
+from app.predictor.rules import Rules
 from app.predictor.scores import Scores
 from app.predictor.tally import Scored
 
 __all__ = ["MODELS", "Forecaster", "Learnt", "Rules"]
 
 NEVER = -(2**40)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What is foreseen: windows of size, lead ahead (seconds), over threshold (volts).
-
-    An alert is a probability of at least alert_probability.
-    """
-
-    size: int
-    lead: int
-    threshold: float
-    alert_probability: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
