@@ -171,7 +171,7 @@ class Archive(SmartMeter):
         if offset < committed:
             logger.warning("%s begins anew: the topic is another one.", tp)
             return offset
-        # This waits behind the fetch that is under way, up to 1.5 s.
+        # This waits behind the fetch that is under way (app/transport.py).
         earliest: int = (await self.consumer.earliest_offsets(tp))[tp]
         if earliest > committed > 0:
             lost = f"offsets {committed} to {earliest - 1}"

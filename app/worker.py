@@ -26,6 +26,7 @@ from app.errors import FatalError
 from app.sensor import FaustSensor
 from app.settings.sections import Kafka
 from app.topology import Topic, Topology
+from app.transport import Transport
 
 __all__ = ["Result", "SmartMeter", "app", "create_app", "run"]
 
@@ -83,6 +84,9 @@ class SmartMeter(faust.App):
     def _clear_journals(self) -> None:
         if self.tables:
             self.tables.changelog_queue.clear()
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
 
     @cached_property
     def topology(self) -> Topology:

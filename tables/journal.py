@@ -15,7 +15,7 @@ back is that of exactly one chain of owners, with no lock and no transaction.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -60,8 +60,9 @@ class Journal(Generic[S]):
     """One partition's state and the records that make it durable.
 
     offset is that of the last journal record read or written, offsets are those of the
-    source topics. A journal is owned once it has begun a term of its own. snapshot_at
-    is the offset at which the last snapshot begins; -1 where it is not known.
+    source topics. snapshot_at is the offset at which the last snapshot begins; -1 where
+    it is not known. begun is for whoever writes the first snapshot of our term to set:
+    were it left unfinished, a delta behind it would have nothing to stand on.
     """
 
     def __init__(self, new_state: Callable[[], S], owner: str) -> None:
@@ -71,6 +72,7 @@ class Journal(Generic[S]):
         self.state: S = new_state()
         self.term = 0
         self.owner = ""
+        self.begun = False
         self.step = 0
         self.offset = -1
         self.offsets: dict[str, int] = {}
@@ -82,8 +84,8 @@ class Journal(Generic[S]):
 
     @property
     def owned(self) -> bool:
-        """Whether the last accepted record is of our own term."""
-        return self.owner == self._me
+        """Whether the state is ours: our own term's first snapshot is durable."""
+        return self.begun and self.owner == self._me
 
     # Reading back -------------------------------------------------------------------
 
@@ -183,7 +185,7 @@ class Journal(Generic[S]):
 
     # Writing ------------------------------------------------------------------------
 
-    def begin_term(self, generation: int) -> list[bytes]:
+    def begin_term(self, generation: int) -> Iterator[bytes]:
         """Make the state ours; return the snapshot to write before anything else.
 
         generation is that of the consumer group: it sets apart two workers that take
@@ -192,18 +194,27 @@ class Journal(Generic[S]):
         refused = max((term for term, _ in self._refused), default=0)
         self.term = max(self.term + 1, refused + 1, generation)
         self.owner = self._me
+        self.begun = False
         return self.snapshot()
 
-    def snapshot(self) -> list[bytes]:
-        """Return the records of a snapshot of the state as it is."""
+    def snapshot(self) -> Iterator[bytes]:
+        """Return the records of a snapshot of the state as it is.
+
+        They are encoded one by one as they are taken, so that a big state neither is
+        in memory twice nor holds up whatever else runs; the state must stay as it is
+        until then.
+        """
         bodies = list(self.state.snapshot_bodies())
-        records = [
-            self._record("snapshot", body, {"part": part, "parts": len(bodies)})
-            for part, body in enumerate(bodies)
-        ]
-        self._bytes_since_snapshot = 0
-        self._bytes_of_snapshot = sum(map(len, records))
-        return records
+        head = self._head("snapshot")
+        self._bytes_since_snapshot = self._bytes_of_snapshot = 0
+
+        def records() -> Iterator[bytes]:
+            for part, body in enumerate(bodies):
+                record = _encode({**head, "part": part, "parts": len(bodies)}, body)
+                self._bytes_of_snapshot += len(record)
+                yield record
+
+        return records()
 
     def is_snapshot_due(self, growth_bytes_min: int) -> bool:
         """Tell whether the deltas outweigh the last snapshot twice, and a minimum.
@@ -218,7 +229,7 @@ class Journal(Generic[S]):
     def delta(self, body: Body, offsets: Mapping[str, int]) -> bytes:
         """Return the record of a delta that the state has just taken."""
         self._stepped(self.step + 1, offsets)
-        record = self._record("delta", body, {})
+        record = _encode(self._head("delta"), body)
         self._bytes_since_snapshot += len(record)
         return record
 
@@ -235,17 +246,17 @@ class Journal(Generic[S]):
         self.step = step
         self.offsets = {**self.offsets, **offsets}
 
-    def _record(self, kind: str, body: Body, more: Mapping[str, int]) -> bytes:
-        return orjson.dumps(
-            {
-                "v": VERSION,
-                "kind": kind,
-                "term": self.term,
-                "owner": self.owner,
-                "step": self.step,
-                "offsets": self.offsets,
-                **more,
-                "body": body,
-            },
-            option=orjson.OPT_SERIALIZE_NUMPY,
-        )
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {
+            "v": VERSION,
+            "kind": kind,
+            "term": self.term,
+            "owner": self.owner,
+            "step": self.step,
+            "offsets": self.offsets,
+        }
+
+
+def _encode(head: Mapping[str, Any], body: Body) -> bytes:
+    record = {**head, "body": body}
+    return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -65,7 +65,7 @@ class JournalStore(Store):
             del self.journals[gone]
         generation = self.app.consumer_generation_id
         begun = [
-            self.table.write_snapshot(number, journal, journal.begin_term(generation))
+            self._begin(number, journal, generation)
             for number in sorted(partitions)
             if not (journal := self.journal(number)).owned
         ]
@@ -94,6 +94,13 @@ class JournalStore(Store):
         ]
         journals = (table.data.journal(number) for table in readers)
         return 1 + min(each.offsets.get(topic.name, -1) for each in journals)
+
+    async def _begin(
+        self, partition: int, journal: Journal[Any], generation: int
+    ) -> None:
+        records = journal.begin_term(generation)
+        await self.table.writer.snapshot(partition, journal, records)
+        journal.begun = True
 
     async def _seek(self, places: dict[TP, int]) -> bool:
         """Set the group's offsets and the fetcher's; False: lanes change hands again.

@@ -16,18 +16,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import faust
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from app.connections import kafka_options
 from app.errors import StateDiverged
 from app.metrics import live
 from app.topology import Topic
 from app.worker import Result, SmartMeter
 from tables.journal import Body, Journal, State
 from tables.store import JournalStore
+from tables.writer import JournalWriter
 
 __all__ = ["Change", "JournaledTable"]
 
@@ -71,12 +68,9 @@ class JournaledTable(faust.Table, Generic[S]):
     ) -> None:
         self.new_state = new_state
         self.sources = tuple(sources)
-        self.journal_topic = journal
-        self.keeps_former = keeps_former
         self.growth_bytes_min = (
             growth_bytes_min or app.smartmeter.kafka.journal_bytes_min
         )
-        self._truncations: set[asyncio.Task[None]] = set()
         super().__init__(
             app,
             name=journal.name.rpartition(".")[2],
@@ -96,6 +90,9 @@ class JournaledTable(faust.Table, Generic[S]):
                 internal=True,
                 allow_empty=True,
             ),
+        )
+        self.writer = JournalWriter(
+            self.changelog_topic, app.smartmeter, keeps_former=keeps_former
         )
         app.tables.add(self)
 
@@ -152,8 +149,12 @@ class JournaledTable(faust.Table, Generic[S]):
 
     async def _snapshot(self, due: Sequence[tuple[int, Journal[S]]]) -> None:
         try:
-            for partition, journal in due:
-                await self.write_snapshot(partition, journal, journal.snapshot())
+            await asyncio.gather(
+                *(
+                    self.writer.snapshot(partition, journal, journal.snapshot())
+                    for partition, journal in due
+                )
+            )
         except Exception as error:  # noqa: BLE001 - half a snapshot is of no use
             self.app.fail(error)
 
@@ -185,7 +186,10 @@ class JournaledTable(faust.Table, Generic[S]):
             if before:
                 await before
             offsets = await asyncio.gather(
-                *(self._write(partition, record) for partition, _, record in steps)
+                *(
+                    self.writer.write(partition, record)
+                    for partition, _, record in steps
+                )
             )
         except Exception as error:  # noqa: BLE001 - nothing may be acknowledged now
             self.app.fail(error)
@@ -246,46 +250,6 @@ class JournaledTable(faust.Table, Generic[S]):
                 last + 1,
                 offset - 1,
             )
-
-    async def write_snapshot(
-        self, partition: int, journal: Journal[S], records: Sequence[bytes]
-    ) -> None:
-        """Write a snapshot, then let the broker drop what lies before it.
-
-        Where the former one is kept, what lies before that.
-        """
-        former = journal.snapshot_at
-        first = offset = -1
-        for record in records:
-            offset = await self._write(partition, record)
-            journal.written(offset)
-            first = offset if first < 0 else first
-        # Another's record before ours may be a new owner's snapshot: let it be.
-        if journal.offset != offset:
-            return
-        journal.snapshot_at = first
-        before = former if self.keeps_former else first
-        if before > 0:
-            task = asyncio.ensure_future(self._truncate(partition, before))
-            self._truncations.add(task)
-            task.add_done_callback(self._truncations.discard)
-
-    async def _write(self, partition: int, record: bytes) -> int:
-        sent = await self.changelog_topic.send(value=record, partition=partition)
-        metadata = await sent
-        return int(metadata.offset)
-
-    async def _truncate(self, partition: int, before: int) -> None:
-        admin = AIOKafkaAdminClient(**kafka_options(self.app.smartmeter))
-        place = TopicPartition(self.journal_topic.name, partition)
-        try:
-            await admin.start()
-            await admin.delete_records({place: RecordsToDelete(before_offset=before)})
-        except (KafkaError, TimeoutError) as error:
-            # The next snapshot tries again; until then recovery reads a little more.
-            logger.warning("Journal %s is not truncated: %r", place, error)
-        finally:
-            await admin.close()
 
 
 # mode would log each start and stop of a service under this module's name.

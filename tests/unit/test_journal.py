@@ -38,7 +38,7 @@ class Worker:
         self.journal = Journal(lambda: LaneState(RULES), f"worker-{Worker.lives}")
         for offset, record in enumerate(broker.journal):
             self.journal.read(offset, record)
-        self.takeover = self.journal.begin_term(generation)
+        self.takeover = list(self.journal.begin_term(generation))
 
     def write_takeover(self, parts=None):
         for record in self.takeover[:parts]:
@@ -224,3 +224,14 @@ def test_a_log_that_begins_with_a_snapshot_is_enough():
 def test_a_record_that_cannot_be_read_stops_the_recovery(value):
     with pytest.raises(StateDiverged):
         Journal(lambda: LaneState(RULES), "reader").read(0, value)
+
+
+def test_a_journal_is_ours_once_its_first_snapshot_is_durable():
+    journal = Journal(lambda: LaneState(RULES), "me")
+    records = journal.begin_term(1)
+    assert not journal.owned
+    list(records)
+    journal.begun = True
+    assert journal.owned
+    journal.begin_term(2)
+    assert not journal.owned

@@ -1,0 +1,49 @@
+"""Faust's way to Kafka, with a fetch that does not wait long for nothing.
+
+Faust asks the broker to hold a fetch for up to 1.5 s while none of its partitions has
+anything. A partition whose records are still to be taken is not part of a fetch, and
+there is one fetch at a time: when all readings' partitions are left out, the busy ones
+wait for the idle ones. Measured on a filled topic: one fetch in eight took 1.5 s, and
+the worker spent 60 % of its time on nothing.
+"""
+
+from typing import Any
+
+from faust.transport.drivers import aiokafka
+
+__all__ = ["Transport"]
+
+FETCH_WAIT_MILLISECONDS_MAX = 50
+TAKE_SECONDS_MAX = 0.1
+
+
+class _Thread(aiokafka.AIOKafkaConsumerThread):
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust hands a number of its own to the constructor; it is read at the start.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MILLISECONDS_MAX  # noqa: SLF001
+        return consumer
+
+
+class _Consumer(aiokafka.Consumer):
+    async def _wait_next_records(
+        self,
+        timeout: float,  # noqa: ASYNC109 - Faust calls it so
+    ) -> Any:
+        # It waits for the partitions that had room when it began, 1 s if they bring
+        # nothing; meanwhile others may have got room.
+        return await super()._wait_next_records(min(timeout, TAKE_SECONDS_MAX))
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+
+class Transport(aiokafka.Transport):
+    """Faust's transport over aiokafka, whose consumer's fetches are short."""
+
+    Consumer = _Consumer
+
+
+# mode would log each start and stop of a service under this module's name.
+for _service in (_Thread, _Consumer):
+    _service.logger = aiokafka.Consumer.logger
