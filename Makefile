@@ -102,4 +102,4 @@ $(PEERS)/.installed: tests/bench/peers.txt
 	@touch $@
 
 clean: ## Remove the environment, caches and the data of local servers
-	rm -rf $(VENV) $(PEERS) .run build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .run .run-cluster build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """The system at a Python prompt.
 
-    python3 -i start_services.py [local|docker|remote] [single|cluster] [-POSTFIX]
+    python3 -i start_services.py [local|docker|remote] [single|cluster]
+                                 [secrets|plain] [-POSTFIX]
 
 local    processes of this machine, by the launcher (default)
 docker   containers of this machine's Docker
@@ -26,4 +27,8 @@ except ModuleNotFoundError as error:
     os.execv(PYTHON, words)  # noqa: S606 the same prompt, by the Python that can
 
 if __name__ == "__main__":
-    globals().update(opened(sys.argv[1:], ROOT / ".run"))
+    try:
+        globals().update(opened(sys.argv[1:], ROOT / ".run"))
+    except SystemExit as error:
+        sys.stderr.write(f"{error}\n")
+        os._exit(2)  # with -i, Python would show a traceback and stay

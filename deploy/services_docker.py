@@ -47,6 +47,7 @@ class Docker:
         names = ["compose.yaml"]
         names += ["cluster.yaml"] if self.cluster else []
         names += ["secrets.yaml"] if self.secrets else []
+        names += ["cluster-secrets.yaml"] if self.cluster and self.secrets else []
         files = [word for name in names for word in ("--file", str(FOLDER / name))]
         return self.docker("compose", "--project-name", self.project, *files, *words)
 

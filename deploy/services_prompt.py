@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import SmartMeterError
+from deploy import services_secrets
 from deploy.local import cluster
 from deploy.local.errors import LauncherError
 from deploy.services import Backend, Prompt, Unknown
@@ -17,17 +18,24 @@ from deploy.services_local import Local
 
 __all__ = ["Options", "opened", "parsed"]
 
-USAGE = "start_services.py [local|docker|remote] [single|cluster] [-POSTFIX]"
+USAGE = "[local|docker|remote] [single|cluster] [secrets|plain] [-POSTFIX]"
+CAREFUL = {"single": "plain", "cluster": "secrets"}
 CONTEXT = "smartmeter"  # of a remote Docker, where DOCKER_CONTEXT names none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Where services run, how many servers there are, and which images."""
+    """Where services run, how many servers, who may use them, and which images."""
 
     location: str = "local"
     mode: str = "single"
+    access: str = ""
     postfix: str = ""
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether the servers ask who comes: in a cluster, unless told otherwise."""
+        return (self.access or CAREFUL[self.mode]) == "secrets"
 
 
 def parsed(arguments: Sequence[str]) -> Options:
@@ -37,7 +45,7 @@ def parsed(arguments: Sequence[str]) -> Options:
         SystemExit: One is unknown; says what there is.
 
     >>> parsed(["remote", "cluster", "-DEV"])
-    Options(location='remote', mode='cluster', postfix='-DEV')
+    Options(location='remote', mode='cluster', access='', postfix='-DEV')
     """
     found: dict[str, str] = {}
     for word in arguments:
@@ -45,6 +53,8 @@ def parsed(arguments: Sequence[str]) -> Options:
             name = "location"
         elif word in {"single", "cluster"}:
             name = "mode"
+        elif word in {"secrets", "plain"}:
+            name = "access"
         elif word.startswith("-") and word[1:].isalnum():
             name = "postfix"
         else:
@@ -59,6 +69,8 @@ def opened(arguments: Sequence[str], folder: Path) -> dict[str, Callable[..., An
     """Say what will be done, and return the words of the prompt by name."""
     options = parsed(arguments)
     print(f"{options.location}, {options.mode}; run_inject() starts everything.")
+    if options.location == "local" and options.access == "secrets":
+        print("(the prompt starts local servers without secrets)")
     if options.postfix:
         print(f"Images will be postfixed by {options.postfix}")
         if options.location == "local":
@@ -78,9 +90,12 @@ def _backend(options: Options, folder: Path) -> Backend:
         local = Local(own, nodes=cluster.Nodes() if is_cluster else None)
         atexit.register(local.close)
         return local
+    if options.has_secrets:
+        services_secrets.prepare()
     remote = os.environ.get("DOCKER_CONTEXT", CONTEXT)
     return Docker(
         cluster=is_cluster,
+        secrets=options.has_secrets,
         postfix=options.postfix,
         context=remote if options.location == "remote" else "",
     )

@@ -26,7 +26,8 @@ def test_command_names_project_and_files():
     command = Docker(cluster=True, secrets=True).compose("ps")
     assert ["docker", "compose", "--project-name", "smartmeter-cluster"] == command[:4]
     files = [word.rpartition("/")[2] for word in command if word.endswith(".yaml")]
-    assert ["compose.yaml", "cluster.yaml", "secrets.yaml"] == files
+    expected = ["compose.yaml", "cluster.yaml", "secrets.yaml", "cluster-secrets.yaml"]
+    assert expected == files
     assert "ps" == command[-1]
 
 

@@ -118,6 +118,7 @@ def test_unknown_service_names_those_that_are(words):
         ([], Options()),
         (["local", "single"], Options()),
         (["docker", "cluster"], Options(location="docker", mode="cluster")),
+        (["plain"], Options(access="plain")),
         (["-DEV", "remote"], Options(location="remote", postfix="-DEV")),
     ],
 )
@@ -136,6 +137,13 @@ def test_arguments_in_any_order(arguments, expected):
 def test_wrong_arguments_are_refused_in_one_line(arguments, what):
     with pytest.raises(SystemExit, match=what):
         parsed(arguments)
+
+
+def test_cluster_asks_who_comes_unless_told_otherwise():
+    assert parsed(["docker", "cluster"]).has_secrets
+    assert not parsed(["docker", "cluster", "plain"]).has_secrets
+    assert not parsed(["docker"]).has_secrets
+    assert parsed(["docker", "secrets"]).has_secrets
 
 
 def test_prompt_says_what_images_it_uses(capsys):
