@@ -4,6 +4,7 @@ Secrets come from the settings and go to the drivers; no message here holds one.
 """
 
 import asyncio
+import logging
 import ssl
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import nats.errors
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 from nats.aio.client import Client, RawCredentials
 
 from app.errors import AccessDenied, KafkaUnavailable, NatsUnavailable, SettingsError
@@ -29,6 +31,8 @@ __all__ = [
     "nats_servers",
 ]
 
+logger = logging.getLogger(__name__)
+
 KAFKA_PORT = 9092
 REFUSALS = ("authorization", "authentication", "permissions", "expired", "revoked")
 
@@ -41,6 +45,17 @@ class NatsClient(Client):
     """
 
     demands_tls = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._forbidden: set[str] = set()
+
+    def tell_if_forbidden(self, error: Exception) -> None:
+        """Say once what our account may not do; else only a time-out would tell."""
+        text = str(error).removeprefix("nats: ").strip().strip("'")
+        if "permissions violation" in text.lower() and text not in self._forbidden:
+            self._forbidden.add(text)
+            logger.error("NATS forbids our account what it needs: %s", text)
 
     def _connect_command(self) -> bytes:
         transport = getattr(self, "_transport", None)
@@ -103,6 +118,7 @@ async def connect_nats(
 
     async def note(error: Exception) -> None:
         seen.append(error)
+        client.tell_if_forbidden(error)
 
     seconds = settings.nats.connect_timeout_seconds * len(servers) + 1.0
     try:
@@ -134,7 +150,7 @@ def _nats_trouble(settings: Settings, cause: Exception) -> Exception:
             f"{where} does not encrypt, and SMARTMETER_NATS__TLS or …__CA asks for it"
         )
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return AccessDenied(f"{where} {trust_trouble(cause, 'nats')}")
+        return AccessDenied(f"{where} {trust_trouble(cause.verify_message, 'nats')}")
     if any(word in text for word in REFUSALS):
         return AccessDenied(
             f"{where} refuses us ({text}): see SMARTMETER_NATS__USER, …__TOKEN,"
@@ -208,22 +224,29 @@ async def knock_at_kafka(settings: Settings) -> None:
     for server in options.pop("bootstrap_servers"):
         place = urlsplit(f"//{server}")
         try:
-            connection = await create_conn(
-                place.hostname, place.port or KAFKA_PORT, **options
-            )
+            await _ask_broker(place.hostname, place.port or KAFKA_PORT, options)
         except (OSError, TimeoutError, KafkaError) as error:
             causes.append(error)
-            continue
-        connection.close()
-        return
+        else:
+            return
     raise _kafka_trouble(settings, causes[0]) from causes[0]
+
+
+async def _ask_broker(host: str | None, port: int, options: dict[str, Any]) -> None:
+    """Ask a broker something that it answers to nobody whom it does not know."""
+    connection = await create_conn(host, port, **options)
+    try:
+        async with asyncio.timeout(options["request_timeout_ms"] / 1_000):
+            await connection.send(MetadataRequest([]))
+    finally:
+        connection.close()
 
 
 def _kafka_trouble(settings: Settings, cause: Exception) -> Exception:
     where = f"Kafka at {', '.join(kafka_servers(settings))}"
     kind = type(cause).__name__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return AccessDenied(f"{where} {trust_trouble(cause, 'kafka')}")
+        return AccessDenied(f"{where} {trust_trouble(cause.verify_message, 'kafka')}")
     if isinstance(cause, ssl.SSLError):
         return AccessDenied(f"{where} does not speak TLS: see SMARTMETER_KAFKA__TLS")
     if "Sasl" in kind or "Authentication" in kind or "Authorization" in kind:
@@ -232,10 +255,15 @@ def _kafka_trouble(settings: Settings, cause: Exception) -> Exception:
             " see SMARTMETER_KAFKA__USER, …__PASSWORD and …__SASL_MECHANISM"
         )
     hint = ""
-    if isinstance(cause, KafkaError):
-        hint = "; one that demands TLS or a user says no more than that"
+    if isinstance(cause, KafkaError | ConnectionResetError | TimeoutError):
+        encrypted = "ssl_context" in kafka_options(settings)
+        guesses = ["has no TLS" if encrypted else "demands TLS"]
+        if not settings.kafka.sasl_mechanism:
+            guesses.append("demands a user")
+        hint = f"; one that {' or '.join(guesses)} says no more than that"
     return KafkaUnavailable(
-        f"{where} (SMARTMETER_KAFKA__SERVERS) does not answer: {cause or kind}{hint}"
+        f"{where} (SMARTMETER_KAFKA__SERVERS) does not answer:"
+        f" {str(cause) or kind}{hint}"
     )
 
 

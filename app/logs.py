@@ -44,8 +44,10 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler()], force=True)
     # One line per retry of every client, and Faust's dozens at each start and stop,
     # are noise beside our own events.
-    for name in ("aiokafka", "kafka", "nats", "cassandra"):
+    for name in ("aiokafka", "kafka", "nats"):
         logging.getLogger(name).setLevel("ERROR")
+    # It tells each failed attempt with its trace; we tell it once, in a line.
+    logging.getLogger("cassandra").setLevel("CRITICAL")
     logging.getLogger("asyncio").addFilter(_tells_something)
     if level != "debug":
         for name in ("faust", "mode"):

@@ -48,9 +48,14 @@ def _show(context: ssl.SSLContext, certificate: str) -> None:
         context.load_cert_chain(f"/proc/self/fd/{memory}")
 
 
-def trust_trouble(error: ssl.SSLCertVerificationError, section: str) -> str:
-    """Return in words why a server is not trusted, and which setting decides it."""
-    reason = error.verify_message.rstrip(".")
+def trust_trouble(reason: str, section: str) -> str:
+    """Return in words why a server is not trusted, and which setting decides it.
+
+    Args:
+        reason: OpenSSL's, as `SSLCertVerificationError.verify_message` has it.
+        section: Of the settings.
+    """
+    reason = reason.strip().rstrip(".")
     hint = f"see {variable(section, 'ca')}"
     if "expired" in reason or "not yet valid" in reason:
         hint = "renew it there, or set this machine's clock"

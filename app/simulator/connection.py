@@ -36,7 +36,10 @@ Callback = Callable[[], None]
 class _Link:
     """What the client tells, and when it tries a server again."""
 
-    def __init__(self, on_lost: Callback, on_restored: Callback) -> None:
+    def __init__(
+        self, client: Client, on_lost: Callback, on_restored: Callback
+    ) -> None:
+        self._client = client
         self._on_lost = on_lost
         self._on_restored = on_restored
         self._attempts = 0
@@ -53,6 +56,7 @@ class _Link:
 
     async def failed(self, error: Exception) -> None:
         self.last_error = error
+        self._client.tell_if_forbidden(error)
 
     def next_server(self, servers: list[Server], _: object) -> tuple[Server, float]:
         """Return a server and a delay: longer each time, and never in step."""
@@ -78,7 +82,7 @@ async def connected(
         AccessDenied: One refuses us, or we do not trust it.
     """
     await _answered(settings, wait_seconds)
-    link = _Link(on_lost, on_restored)
+    link = _Link(connection, on_lost, on_restored)
     connection.demands_tls = connections.nats_demands_tls(settings)
     try:
         async with asyncio.timeout(wait_seconds):

@@ -48,6 +48,8 @@ RECONNECT_SECONDS_MIN = 0.5
 RECONNECT_SECONDS_MAX = 10.0
 # How the driver wraps what a server says; the code and the details are for its log.
 SERVER_MESSAGE = re.compile(r'Error from server: .*? message="(.*?)"(?= info=|>?$)')
+UNTRUSTED = re.compile(r"certificate verify failed: (.*?)(?= \(_ssl|$)")
+OTHER_TLS = re.compile(r"\[SSL: (\w+)\]")
 
 
 def connect(archive: Archive) -> Session:
@@ -130,12 +132,13 @@ def _is_about_credentials(error: BaseException) -> bool:
 
 
 def _trouble_of_tls(error: BaseException) -> str:
+    """Say what is wrong with TLS, of which the driver keeps no more than the words."""
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return trust_trouble(cause, "archive")
-        if isinstance(cause, ssl.SSLError):
+        if told := UNTRUSTED.search(str(cause)):
+            return trust_trouble(told.group(1), "archive")
+        if told := OTHER_TLS.search(str(cause)):
             name = variable("archive", "tls")
-            return f"does not take TLS as we speak it ({cause.reason}): see {name}"
+            return f"does not speak TLS as we do ({told.group(1)}): see {name}"
     return ""
 
 

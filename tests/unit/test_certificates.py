@@ -57,7 +57,7 @@ def test_another_name_or_authority_is_refused_in_words(tmp_path):
     other = (tmp_path / "two" / "ca.crt").read_text()
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         handshake(tmp_path / "one", authorities=other)
-    assert "SMARTMETER_KAFKA__CA" in trust_trouble(caught.value, "kafka")
+    assert "SMARTMETER_KAFKA__CA" in trust_trouble(caught.value.verify_message, "kafka")
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         handshake(tmp_path / "one", host="elsewhere")
 
@@ -67,7 +67,9 @@ def test_expired_certificate_is_named_as_such(tmp_path):
     issue(tmp_path, hosts=HOSTS, clients=(), life=timedelta(days=1), now=past)
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         handshake(tmp_path)
-    assert "(certificate has expired): renew it" in trust_trouble(caught.value, "kafka")
+    assert "(certificate has expired): renew it" in trust_trouble(
+        caught.value.verify_message, "kafka"
+    )
 
 
 def test_only_the_owner_reads_keys(tmp_path):
