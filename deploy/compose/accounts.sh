@@ -18,6 +18,9 @@ ALTER ROLE smartmeter WITH PASSWORD = '$(secret cassandra_password)';
 GRANT CREATE ON ALL KEYSPACES TO smartmeter;
 CREATE KEYSPACE IF NOT EXISTS smartmeter WITH replication = $2;
 GRANT ALL PERMISSIONS ON KEYSPACE smartmeter TO smartmeter;
-GRANT SELECT ON KEYSPACE system_views TO smartmeter;
 CQL
+# What the exporter reads; of virtual tables, one at a time is granted.
+for table in coordinator_write_latency coordinator_read_latency coordinator_scan_latency local_write_latency local_read_latency disk_usage caches thread_pools pending_hints clients sstable_tasks; do
+  echo "GRANT SELECT ON TABLE system_views.$table TO smartmeter;"
+done | ask "$admin"
 rm -f /tmp/cqlshrc

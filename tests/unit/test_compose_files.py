@@ -13,6 +13,7 @@ import yaml
 
 from app import settings
 from app.cli import cli
+from app.metrics.cassandra import QUERIES
 from app.topology import EVENT_BYTES_MAX
 from deploy import services_secrets
 from deploy.local import lock
@@ -310,3 +311,13 @@ def test_configuration_of_nats_is_one(path, tmp_path):
     words = [binary, "--name", "nats", "-t", "-c", etc / path.name]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
+
+
+def test_account_may_read_what_the_exporter_asks_of_cassandra():
+    text = (FOLDER / "accounts.sh").read_text()
+    (tables,) = re.findall(r"for table in (.*); do", text)
+    assert set(tables.split()) == QUERIES.keys()
+    done = subprocess.run(
+        ["bash", "-n", FOLDER / "accounts.sh"], capture_output=True, check=False
+    )
+    assert b"" == done.stderr
