@@ -58,6 +58,7 @@ def configuration(topic: Topic) -> dict[str, str]:
         "retention.ms": str(milliseconds if milliseconds > 0 else -1),
         "segment.bytes": str(SEGMENT_BYTES),
         "max.message.bytes": str(topic.message_bytes_max),
+        "min.insync.replicas": str(topic.copies_min),
     }
 
 

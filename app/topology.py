@@ -19,6 +19,7 @@ class Topic:
     partitions: int
     retention_seconds: float
     message_bytes_max: int = EVENT_BYTES_MAX
+    copies_min: int = 1  # that must have a record before it is acknowledged
     help: str = ""
 
 
@@ -33,8 +34,14 @@ class Topology:
             name=f"{self.settings.namespace}.{word}",
             partitions=partitions,
             retention_seconds=self.settings.kafka.retention_hours * 3_600,
+            copies_min=self._majority,
             help=meaning,
         )
+
+    @property
+    def _majority(self) -> int:
+        """Most of the replicas: one that dies then has nothing that others have not."""
+        return self.settings.kafka.replication_factor // 2 + 1
 
     @property
     def lanes(self) -> int:
@@ -203,6 +210,7 @@ class Topology:
             name=f"{self.settings.namespace}.{word}-journal",
             partitions=partitions,
             retention_seconds=-1,  # truncated after each snapshot, and by nothing else
+            copies_min=self._majority,
             help=f"state of the {word} table: deltas and snapshots",
         )
 

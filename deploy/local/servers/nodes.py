@@ -106,7 +106,6 @@ class KafkaNode(Kafka):
             "node.id": str(self._number),
             "controller.quorum.voters": voters,
             "default.replication.factor": str(count),
-            "min.insync.replicas": majority,
             "offsets.topic.replication.factor": str(count),
             "transaction.state.log.replication.factor": str(count),
             "transaction.state.log.min.isr": majority,
