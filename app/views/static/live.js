@@ -11,6 +11,9 @@ const notice = document.getElementById("notice");
 
 let answeredAt = 0;
 
+// On a phone the bar of pages is wider than the screen: begin at this page.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 function tell(state, text, message, kind) {
   pulse.dataset.state = state;
   setText(pulseText, text);

@@ -81,7 +81,7 @@ function newWorkerRow() {
 }
 
 function maximumNote({ latest_maximum: latest, lanes, missing }) {
-  if (latest) return `window ${utc(latest.epoch_seconds)}`;
+  if (latest) return `in ${utc(latest.epoch_seconds)}`;
   if (missing.lanes.length) return "not known: lanes are missing";
   if (!lanes.every((lane) => lane.is_history_complete)) return "being read back";
   return "no window is final yet";

@@ -60,11 +60,11 @@ async function showAlerts() {
   if (!response.ok) return;
   const { counts, alerts: [first] } = await response.json();
   const open = counts.raised + counts.acknowledged;
-  const words = { raised: "since", acknowledged: "acknowledged, since", cleared: "last ended" };
+  const words = { raised: "since", acknowledged: "seen; since", cleared: "last ended" };
   setFigures(summary, {
     alerts: count(open),
     alerts_note: first
-      ? `${words[first.state]} ${utc(first.cleared_epoch_seconds ?? first.window_start_epoch_seconds)}, ${volts(first.peak_volts)} V`
+      ? `${words[first.state]} ${utc(first.cleared_epoch_seconds ?? first.window_start_epoch_seconds)}`
       : "none is known",
   });
   document.getElementById("alerts").classList.toggle("is-over", counts.raised > 0);
