@@ -125,7 +125,7 @@ def sustain(
     after = sampler.spent()
     say(samples)
     readings = samples[-1]["counted"] - samples[0]["counted"]
-    published = simulator.summary()["readings"]
+    published = simulator.summary()["published"]
 
     def all_stored() -> bool:
         return road.metric("archive", "smartmeter_archive_rows_total") >= published

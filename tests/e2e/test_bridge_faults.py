@@ -1,6 +1,7 @@
 """Every published reading is in Kafka once and in order, whatever is killed or frozen.
 
-SMARTMETER_TEST_BRIDGE_READINGS=500000 runs the story in full length.
+SMARTMETER_TEST_BRIDGE_READINGS=500000 runs the story in full length, and
+SMARTMETER_TEST_BRIDGE_FROZEN_SECONDS=30 keeps a bridge frozen for so long.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from tests.carried import Publisher, carried
 from tests.road import Road
 
 READINGS = int(os.environ.get("SMARTMETER_TEST_BRIDGE_READINGS", "40000"))
+FROZEN_SECONDS = float(os.environ.get("SMARTMETER_TEST_BRIDGE_FROZEN_SECONDS", "0"))
 READ = "smartmeter_bridge_readings_total"
 
 
@@ -130,11 +132,14 @@ def test_bridge_that_was_frozen_cannot_harm_its_lanes(road):
     road.start("bridge-a")
     road.start("bridge-b")
     road.wait_for(lambda: lanes(road, "a", "b") == [4, 4], "lanes to be shared", 20)
-    publisher = Publisher(road.topology, 20_000, per_second=1_000).start()
+    count = 20_000 + round(1_000 * FROZEN_SECONDS)
+    publisher = Publisher(road.topology, count, per_second=1_000).start()
     publisher.wait_for(5_000)
     road.processes["bridge-a"].pause()
+    frozen_at = time.monotonic()
     road.wait_for(lambda: lanes(road, "b") == [8], "the lanes taken over", 20)
     publisher.wait_for(10_000)
+    time.sleep(max(frozen_at + FROZEN_SECONDS - time.monotonic(), 0))
     road.processes["bridge-a"].resume()
     road.wait_for(lambda: lanes(road, "a", "b") == [4, 4], "lanes shared again", 30)
     wait_until_all_is_carried(road, publisher).check(publisher.stored)
