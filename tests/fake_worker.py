@@ -1,7 +1,7 @@
 """A worker for the views without Kafka: its lanes hold windows that a test made up."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from app.domain.alerts import LaneAlerts
 from app.domain.predictions import ClosedWindow
 from app.domain.readings import lane_of
 from app.domain.windows import Delta, WindowRows, pack_keys
-from app.predictor.online import Forecaster
+from app.errors import RejectedQuery, SinkUnavailable
+from app.sinks.versions import StoredVersion
 from app.views.worker import Phase, Positions, Worker
 from app.wire.alerts import decode_command
 from tables.alerts import rules_of as rules_of_alerts
 from tables.maxima import LaneState, rules_of
+from tables.models import ModelsState
 from tables.models import rules_of as forecast_rules
 
 FIRST_START = 1_479_513_600  # 2016-11-19T00:00:00Z
@@ -43,7 +45,13 @@ class FakeWorker:
         self.phase = Phase.RUNNING
         self.replayed = 0
         foreseen = forecast_rules(self.settings)
-        self.forecasts = {lane: Forecaster(foreseen) for lane in owned}
+        grace = self.settings.windows.grace_seconds
+        self.models = {lane: ModelsState(foreseen, grace) for lane in owned}
+        self.forecasts = {lane: each.forecaster for lane, each in self.models.items()}
+        self.orders: list[tuple[int, bytes]] = []
+        self.stored: list[StoredVersion] = []
+        self.stored_text = "{}"
+        self.away = ""
         alert_rules = rules_of_alerts(self.settings)
         self.alerts = {lane: LaneAlerts(alert_rules) for lane in owned}
         self.commands: list[tuple[int, bytes]] = []
@@ -69,6 +77,10 @@ class FakeWorker:
             rebalances=lambda: 3,
             alerts=lambda: self.alerts,
             command=self._command,
+            models=lambda: self.models,
+            order=self._order,
+            stored_versions=self._stored_versions,
+            stored_state=self._stored_state,
         )
 
     async def _command(self, lane: int, value: bytes) -> None:
@@ -78,6 +90,25 @@ class FakeWorker:
         self.commands.append((lane, value))
         command = decode_command(value)
         self.alerts[lane].acknowledge(command.alert, command.at)
+
+    async def _order(self, lane: int, value: bytes) -> None:
+        if self.failures:
+            raise self.failures[0]
+        self.orders.append((lane, value))
+
+    def _stored_versions(self, names: Sequence[str], limit: int) -> list[StoredVersion]:
+        if self.away:
+            raise SinkUnavailable(self.away)
+        found = []
+        for name in names:
+            found += [each for each in self.stored if each.name == name][:limit]
+        return found
+
+    def _stored_state(self, name: str, number: int) -> tuple[StoredVersion, str]:
+        for each in self._stored_versions([name], 1_000):
+            if each.number == number:
+                return each, self.stored_text
+        raise RejectedQuery(f"no version {number} of {name} is stored")
 
     def alarm(self, *, transformers: int, starts: int, seed: int = 1) -> None:
         """Let every lane raise and clear alerts by windows, from FIRST_START on."""

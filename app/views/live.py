@@ -5,18 +5,19 @@ its consumer, so that /live and /ready answer during recovery.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.domain.alerts import LaneAlerts
 from app.metrics.live import register_lanes
 from app.predictor.online import Forecaster
+from app.sinks.versions import StoredVersion, Versions
 from app.views.kafka import Observer
 from app.views.site import mount
 from app.views.worker import Phase, Worker
 from app.worker import app
 from tables.alerts import alerts
 from tables.maxima import LaneState, maxima
-from tables.models import models
+from tables.models import ModelsState, models
 
 __all__ = ["worker"]
 
@@ -86,6 +87,42 @@ async def command(lane: int, value: bytes) -> None:
         await app.publish([(topology.alert_commands, lane, value)])
 
 
+def lane_models() -> Mapping[int, ModelsState]:
+    """Return the models of the lanes that are here and complete."""
+    return models.states
+
+
+async def order(lane: int, value: bytes) -> None:
+    """Write a command to a lane's models; return when the broker has it.
+
+    Raises:
+        KafkaError, TimeoutError: It may have it, or not.
+    """
+    async with asyncio.timeout(app.smartmeter.kafka.request_timeout_seconds):
+        await app.publish([(topology.model_commands, lane, value)])
+
+
+def stored_versions(names: Sequence[str], limit: int) -> list[StoredVersion]:
+    """Return the newest versions of models in Cassandra; blocks.
+
+    Raises:
+        SmartMeterError: It is away, or not as it must be.
+    """
+    with Versions(app.smartmeter.archive, topology.keyspace) as stored:
+        return stored.newest(names, limit)
+
+
+def stored_state(name: str, number: int) -> tuple[StoredVersion, str]:
+    """Return a version and its state from Cassandra; blocks.
+
+    Raises:
+        SmartMeterError: It is not there, or Cassandra is away.
+    """
+    with Versions(app.smartmeter.archive, topology.keyspace) as stored:
+        version = stored.find(name, number)
+        return version, stored.state(version)
+
+
 observer = Observer(topology)
 worker = Worker(
     settings=app.smartmeter,
@@ -102,5 +139,9 @@ worker = Worker(
     rebalances=lambda: app.rebalancing_count,
     alerts=lane_alerts,
     command=command,
+    models=lane_models,
+    order=order,
+    stored_versions=stored_versions,
+    stored_state=stored_state,
 )
 register_lanes(mount(app.web.web_app, worker, observer.running).figures)

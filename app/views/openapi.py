@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.views import alert_schemas, alerts, schemas
+from app.views import alert_schemas, alerts, model_schemas, schemas
 from app.views.answers import json_response
 from app.views.api import FORMATS, LIMIT_DEFAULT, LIMIT_MAX, STATES
 from app.views.ranking import RANKINGS
@@ -152,6 +152,12 @@ def _paths() -> dict[str, Any]:
             schemas.PREDICTIONS,
             [_query("limit", _whole(1, 1_000, 50), "Most transformers.")],
         ),
+        "/api/v1/models": _page(
+            "Models of all lanes, and the versions that are kept",
+            model_schemas.MODELS,
+            [],
+        ),
+        "/api/v1/models/{name}/rollback": _roll_back(),
         "/api/v1/pipeline": _page(
             "Topics with their rate and age, readers with their lag",
             schemas.PIPELINE,
@@ -184,6 +190,32 @@ def _with_errors(described: dict[str, Any], texts: dict[str, str]) -> dict[str, 
         response = {"description": text, "content": content}
         described["get"]["responses"][code] = response
     return described
+
+
+def _roll_back() -> dict[str, Any]:
+    name = {"name": "name", "in": "path", "required": True, "schema": STRING}
+    described = _page(
+        "Go back to a version of models; needs the operator's token",
+        model_schemas.RETURN,
+        [{**name, "description": "lane-<number>, or fleet."}],
+    )["get"]
+    responses = described["responses"]
+    responses["202"] = {
+        **responses.pop("200"),
+        "description": "Written; their worker obeys with its next record.",
+    }
+    errors = {
+        "403": "The operator's token is needed.",
+        "404": "No such models, or no such version of them.",
+        "409": "The version does not match what is foreseen now; `error` says in what.",
+        "503": "Cassandra or Kafka does not answer.",
+    }
+    for code, text in errors.items():
+        content = {"application/json": {"schema": schemas.ERROR}}
+        responses[code] = {"description": text, "content": content}
+    body = schemas.fields(version=INTEGER)
+    content = {"application/json": {"schema": body}}
+    return {"post": {**described, "requestBody": {"content": content}}}
 
 
 async def _answer(_: web.Request) -> web.Response:

@@ -35,6 +35,7 @@ class Pages:
             web.get("/top", self.top),
             web.get("/alerts", self.alerts),
             web.get("/predictions", self.predictions),
+            web.get("/models", self.models),
             web.get("/pipeline", self.pipeline),
             web.get("/login", self.login),
             web.post("/login", self.sign_in),
@@ -74,6 +75,16 @@ class Pages:
         """Show what is foreseen, and how right it was."""
         forecast = self._worker.settings.forecast
         return self.render("predictions.html", page="predictions", forecast=forecast)
+
+    async def models(self, request: web.Request) -> web.Response:
+        """Show the models and their versions, and let an operator go back to one."""
+        token = self._worker.settings.worker.operator_token
+        return self.render(
+            "models.html",
+            page="models",
+            may_operate=request[ROLE] >= Role.OPERATOR,
+            has_operator=bool(token.get_secret_value()),
+        )
 
     async def pipeline(self, _: web.Request) -> web.Response:
         """Show what flows where, and who lags behind."""

@@ -17,6 +17,7 @@ from app.views.backfill import Backfill
 from app.views.background import repeating
 from app.views.downloads import Downloads
 from app.views.health import Health
+from app.views.models import Models
 from app.views.pages import Pages
 from app.views.peers import Peers
 from app.views.pipeline import Pipeline
@@ -60,6 +61,7 @@ def mount(
     peers = Peers(worker, access.for_peers)
     backfill = Backfill(worker)
     pages = Pages(worker, access)
+    models = Models(worker, peers)
 
     async def beside(_: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -67,6 +69,7 @@ def mount(
                 await stack.enter_async_context(connection())
             await stack.enter_async_context(repeating("Sampling", sampler.step))
             await stack.enter_async_context(repeating("Backfill", backfill.step))
+            await stack.enter_async_context(repeating("Versions", models.step))
             yield
 
     application.cleanup_ctx.append(beside)
@@ -84,6 +87,7 @@ def mount(
             *Top(worker, peers).routes,
             *Alerts(worker, peers).routes,
             *Predictions(worker, peers).routes,
+            *models.routes,
             *Pipeline(worker).routes,
             *openapi.routes,
             *Downloads(worker).routes,

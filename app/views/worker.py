@@ -1,6 +1,13 @@
 """A worker as the views see it: callables, so that a test can be one."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -10,7 +17,9 @@ from app.domain.standards import Profile
 from app.domain.windows import WindowRows
 from app.predictor.online import Forecaster
 from app.settings import Settings
+from app.sinks.versions import StoredVersion
 from tables.maxima import LaneState
+from tables.models import ModelsState
 
 __all__ = ["LastWindows", "Phase", "Positions", "Worker"]
 
@@ -49,6 +58,9 @@ class Worker:
     the lanes that are here and complete, and command writes a command to a lane's
     alerts. end_offsets, last_windows and positions ask Kafka: for the end of lanes'
     readings, for windows that were published, and for how far every stage has come.
+    models holds those of the lanes that are here and complete, order writes a command
+    to a lane's models; stored_versions and stored_state ask Cassandra, and block: for
+    the newest versions of some names, so many of each, and for all of one version.
     """
 
     settings: Settings
@@ -65,6 +77,10 @@ class Worker:
     rebalances: Callable[[], int]
     alerts: Callable[[], Mapping[int, LaneAlerts]]
     command: Callable[[int, bytes], Awaitable[None]]
+    models: Callable[[], Mapping[int, ModelsState]]
+    order: Callable[[int, bytes], Awaitable[None]]
+    stored_versions: Callable[[Sequence[str], int], list[StoredVersion]]
+    stored_state: Callable[[str, int], tuple[StoredVersion, str]]
 
     @cached_property
     def profile(self) -> Profile:

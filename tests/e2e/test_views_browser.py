@@ -19,6 +19,7 @@ PATHS = [
     "/transformers/11/3",
     "/top",
     "/predictions",
+    "/models",
     "/pipeline",
 ]
 LINE, TRANSFORMER, START, MAXIMUM, STATE = 0, 1, 2, 6, 9
