@@ -14,12 +14,32 @@ simulator/   meters that do not exist
 cli/         one module per command
 """
 
+import sys
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from app.errors import SmartMeterError
 
 if TYPE_CHECKING:
     from app.worker import app as app
 
 __all__ = ["app"]
+
+
+def _tell(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say an error of ours in one line; of any other, all that is known."""
+    if isinstance(error, SmartMeterError):
+        sys.stderr.write(f"smartmeter: {error}\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+# `faust -A …`, or `python -m faust -A …`; `smartmeter` has its own way (app/cli).
+if "faust" in Path(sys.argv[0]).parts[-2:]:
+    sys.excepthook = _tell
 
 
 def __getattr__(name: str) -> Any:

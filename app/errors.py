@@ -17,6 +17,7 @@ SmartMeterError
         └── RejectedState  a checkpoint of models is malformed or not finite
 """
 
+import errno
 from enum import StrEnum
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "StateDiverged",
     "StreamUnavailable",
     "TopicMismatch",
+    "system_words",
 ]
 
 
@@ -136,3 +138,23 @@ class StateDiverged(FatalError):
 
 class RejectedState(StateDiverged):
     """A checkpoint of forecasting models cannot be used; says what is wrong with it."""
+
+
+NEXT_STEPS = {
+    errno.ENOSPC: "the disk is full: free some space, or choose another place",
+    errno.EDQUOT: "the quota is used up: free some space, or choose another place",
+    errno.EACCES: "this user may not: change its rights, or choose another place",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.EMFILE: "too many files are open: raise the limit (`ulimit -n`)",
+}
+
+
+def system_words(error: OSError) -> str:
+    """Return what an error of the system means, where, and what to do next.
+
+    >>> system_words(OSError(errno.ENOSPC, "No space left on device", "/data/a.csv"))
+    '/data/a.csv: the disk is full: free some space, or choose another place'
+    """
+    where = f"{error.filename}: " if error.filename else ""
+    said = error.strerror or str(error) or type(error).__name__
+    return f"{where}{NEXT_STEPS.get(error.errno or 0, said)}"

@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import RoundRobinPolicy
 
-from app import settings, topics
+from app import connections, settings, topics
 from app.topology import Topology
 from deploy.local import ports
 from deploy.local.process import ROOT, Process, spawn, tail
@@ -40,6 +40,7 @@ class Road:
         self.folder = folder
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
+        self.headers: dict[str, str] = {}  # of what is asked of its web views
         self._free_ports = ports.free()
 
     def __enter__(self):
@@ -64,8 +65,13 @@ class Road:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def start(self, name: str, command: str = "", **environ: str) -> None:
-        """Start `smartmeter COMMAND` under a name, or start it again."""
+    def start(
+        self, name: str, command: str = "", *, module: str = "app", **environ: str
+    ) -> None:
+        """Start `smartmeter COMMAND` under a name, or start it again.
+
+        module runs it: another one than `app` is another build.
+        """
         command = command or name.partition("-")[0]
         port = self.ports.setdefault(name, next(self._free_ports))
         variable = {
@@ -74,7 +80,7 @@ class Road:
             "archive": "SMARTMETER_ARCHIVE__WEB_PORT",
         }[command]
         self.processes[name] = spawn(
-            [sys.executable, "-m", "app", command],
+            [sys.executable, "-m", module, command],
             log=self.folder / f"{name}.log",
             environ={**self.environ, variable: str(port), **environ},
         )
@@ -98,7 +104,8 @@ class Road:
 
     def get(self, name: str, path: str) -> str:
         url = f"http://127.0.0.1:{self.ports[name]}{path}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        asked = urllib.request.Request(url, headers=self.headers)
+        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - ours
             return answer.read().decode()
 
     def json(self, name: str, path: str):
@@ -132,9 +139,8 @@ class Road:
 
     async def records_async(self, topic: str):
         """Return the same, in a running loop."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka.servers, enable_auto_commit=False
-        )
+        options = connections.kafka_options(self.settings)
+        consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
         await consumer.start()
         found = []
         try:
@@ -180,7 +186,7 @@ class Road:
         asyncio.run(self.publish_async(messages))
 
     async def publish_async(self, messages, pause_every=0, pause_seconds=0.0) -> None:
-        connection = await nats.connect(self.settings.nats.servers)
+        connection = await nats.connect(**connections.nats_options(self.settings))
         jetstream = connection.jetstream()
         pending = []
         for number, (subject, payload) in enumerate(messages, start=1):

@@ -176,8 +176,8 @@ def replay(
         for identity, letter in found.letters.items()
         if again or identity not in found.replayed
     ]
-    say = _say_as_json if as_json else _say
     unsure = 0
+    say = _say_as_json if as_json else _say
     if dry_run:
         for letter in chosen:
             say(topology, letter, None)
@@ -185,13 +185,14 @@ def replay(
         sent = payload.read() if payload else None
         sending = resend(topology, found, chosen, payload=sent, again=again)
         unsure = asyncio.run(_replay(sending, topology, say))
-    if as_json:
-        return
-    skipped = len(found.letters) - len(chosen)
-    word = "would be sent" if dry_run else "sent"
-    click.echo(
-        f"{len(chosen) - unsure} {word}, {skipped} replayed before (--again sends them)"
-    )
+    if not as_json:
+        word = "would be sent" if dry_run else "sent"
+        skipped = len(found.letters) - len(chosen)
+        _say_counts(f"{len(chosen) - unsure} {word}", skipped, unsure)
+
+
+def _say_counts(done: str, skipped: int, unsure: int) -> None:
+    click.echo(f"{done}, {skipped} replayed before (--again sends them)")
     if unsure:
         click.echo(
             f"{unsure} left: an earlier replay of them was interrupted, and nobody can"

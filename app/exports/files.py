@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from app.errors import SmartMeterError
+from app.errors import SmartMeterError, system_words
 
 __all__ = ["whole_file"]
 
@@ -28,6 +28,11 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise SmartMeterError(f"{path}: {error.strerror or error}") from None
+        raise SmartMeterError(system_words(_at(error, path))) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _at(error: OSError, path: Path) -> OSError:
+    """Return an error as one of a file: what a write raises names none."""
+    return OSError(error.errno, error.strerror or str(error), str(path))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from app.errors import SettingsError
+from app.errors import SettingsError, system_words
 from deploy.local import status as status_page
 from deploy.local.errors import LauncherError
 from deploy.local.process import ROOT
@@ -143,8 +143,11 @@ def main() -> None:
     except SettingsError as error:
         say(f"deploy.local: {error}")
         sys.exit(error.exit_code)
-    except (LauncherError, OSError) as error:  # OSError: the disk, or a permission
+    except LauncherError as error:
         say(f"deploy.local: {error}")
+        sys.exit(1)
+    except OSError as error:  # the disk, or a permission
+        say(f"deploy.local: {system_words(error)}")
         sys.exit(1)
     except click.exceptions.Abort:
         say("interrupted")
