@@ -1,0 +1,161 @@
+"""Servers take what the Compose files tell them, and ask who comes where secrets are.
+
+The images translate their environment as is done here; only addresses are this test's.
+"""
+
+import asyncio
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import nats
+import nats.errors
+import pytest
+from aiokafka.errors import KafkaError
+
+from app import connections, settings, topics
+from app.connections import NatsClient
+from app.errors import AccessDenied, NatsUnavailable
+from deploy import services_secrets
+from deploy.local import ports
+from deploy.local.servers.kafka import Kafka
+from deploy.local.stack import Stack
+from tests.composed import FOLDER, composed
+
+START_SECONDS_MAX = 30
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    return {
+        path.name: path.read_text()
+        for path in services_secrets.prepare(tmp_path / "run" / "secrets")
+    }
+
+
+class Composed(Kafka):
+    """Kafka as its container has it."""
+
+    def __init__(self, environment, listeners):
+        self._environment = environment
+        self._listeners = dict(line.split("=", 1) for line in listeners.splitlines())
+
+    def properties(self, ports):
+        found = {
+            name.removeprefix("KAFKA_").lower().replace("_", "."): str(value)
+            for name, value in self._environment.items()
+            if name.startswith("KAFKA_") and name != "KAFKA_HEAP_OPTS"
+        }
+        del found["log.dirs"]
+        places = {
+            "kafka:9092": f"127.0.0.1:{ports['client']}",
+            "kafka:9093": f"127.0.0.1:{ports['controller']}",
+            "//:9092": f"//127.0.0.1:{ports['client']}",
+            "//:9093": f"//127.0.0.1:{ports['controller']}",
+        }
+        for name, value in found.items():
+            for before, after in places.items():
+                value = value.replace(before, after)  # noqa: PLW2901 one after the other
+            found[name] = value
+        return found | self._listeners
+
+    def probe(self, ports):
+        asyncio.run(topics.check_topics(self.settings(ports)))
+
+    def settings(self, ports, **other):
+        environ = {
+            "kafka__servers": f"127.0.0.1:{ports['client']}",
+            "kafka__sasl_mechanism": "PLAIN",
+            "kafka__user": "smartmeter",
+            "kafka__password": self.password,
+            **other,
+        }
+        return settings.load({f"SMARTMETER_{k.upper()}": v for k, v in environ.items()})
+
+
+def test_kafka_with_secrets_lets_in_who_knows_the_password(secrets, tmp_path):
+    model = composed("compose.yaml", "secrets.yaml")
+    environment = model["services"]["kafka"]["environment"]
+    kafka = Composed(environment, secrets["kafka_listeners"])
+    kafka.password = secrets["kafka_password"]
+    stack = Stack(tmp_path / "stack", usual_ports=False, servers={"kafka": kafka})
+    with stack.running():
+        its_ports = stack.ledger.read()["kafka"].ports
+        findings = asyncio.run(topics.ensure_topics(kafka.settings(its_ports)))
+        assert [""] * len(findings) == [text for _, text in findings]
+        guess = {"kafka__password": "guessed"}
+        wrong = kafka.settings(its_ports, **guess)
+        with pytest.raises((AccessDenied, KafkaError)):
+            asyncio.run(connections.knock_at_kafka(wrong))
+
+
+async def connect(servers, password):
+    loaded = settings.load(
+        {
+            "SMARTMETER_NATS__SERVERS": servers,
+            "SMARTMETER_NATS__USER": "smartmeter",
+            "SMARTMETER_NATS__PASSWORD": password,
+        }
+    )
+    client = NatsClient()
+    await connections.connect_nats(client, loaded, name="test")
+    return client
+
+
+async def test_three_nats_with_secrets_are_one_for_those_who_know(secrets, tmp_path):
+    free = ports.free()
+    names = ("nats", "nats-2", "nats-3")
+    places = {name: {p: next(free) for p in (4222, 6222, 8222)} for name in names}
+    etc = tmp_path / "etc" / "nats"
+    binary = Path(sysconfig.get_path("scripts")) / "nats-server"
+    processes = []
+    try:
+        for name in names:
+            folder = tmp_path / name
+            etc, run = folder / "etc" / "nats", folder / "run" / "secrets"
+            etc.mkdir(parents=True)
+            run.mkdir(parents=True)
+            mine = places[name]
+            for path in FOLDER.glob("nats*.conf"):
+                text = path.read_text().replace("/data", str(folder / "data"))
+                text = text.replace("port: 4222", f'listen: "127.0.0.1:{mine[4222]}"')
+                text = text.replace("http: 8222", f'http: "127.0.0.1:{mine[8222]}"')
+                (etc / path.name).write_text(text)
+            for secret in ("nats_users", "nats_routes"):
+                text = secrets[secret].replace(
+                    "0.0.0.0:6222", f"127.0.0.1:{mine[6222]}"
+                )
+                for other in names:
+                    route = f"127.0.0.1:{places[other][6222]}"
+                    text = text.replace(f"@{other}:6222", f"@{route}")
+                (run / secret).write_text(text)
+            command = composed(
+                "compose.yaml", "cluster.yaml", "secrets.yaml", "cluster-secrets.yaml"
+            )["services"][name]["command"]
+            words = [word.replace("/etc/nats", str(etc)) for word in command]
+            log = (folder / "log").open("w")
+            processes.append(subprocess.Popen([binary, *words], stderr=log))
+        servers = ",".join(f"nats://127.0.0.1:{places[name][4222]}" for name in names)
+        client = await until_stored(servers, secrets["nats_password"])
+        await client.close()
+        with pytest.raises(AccessDenied):
+            await connect(servers, "guessed")
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+async def until_stored(servers, password):
+    """Return a client of a cluster that has stored a message on all three."""
+    async with asyncio.timeout(START_SECONDS_MAX):
+        while True:
+            try:
+                client = await connect(servers, password)
+                jetstream = client.jetstream()
+                await jetstream.add_stream(name="T", subjects=["t"], num_replicas=3)
+                await jetstream.publish("t", b"1")
+            except (NatsUnavailable, nats.errors.Error, OSError):
+                await asyncio.sleep(0.3)
+            else:
+                return client
