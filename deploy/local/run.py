@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import signal
 import threading
 import time
@@ -27,6 +28,11 @@ __all__ = ["Options", "run"]
 SIMULATOR = "simulator"
 SIMULATOR_PORT = 6095
 LOOK_SECONDS = 1.0
+HOUSEHOLD = "household"
+# The household's sockets have 230 V: by the usual 116 V all of it would be an alert.
+HOUSEHOLD_SETTINGS = {
+    settings.variable("windows", "standard"): "en50160",  # 253 V, and means
+}
 # In the order of the road.
 SUMMARY = (
     "published",
@@ -62,6 +68,8 @@ def run(stack: Stack, options: Options, report: Report) -> None:
     Raises:
         LauncherError: Something did not start, ended by itself, or does not add up.
     """
+    if options.source == HOUSEHOLD:
+        _judge_as_europe_does()
     loaded = settings.load()
     if options.workers > loaded.kafka.lanes:
         raise LauncherError(
@@ -84,6 +92,16 @@ def run(stack: Stack, options: Options, report: Report) -> None:
         raise LauncherError(
             f"the figures do not add up: {missing}; see {stack.folder / 'logs'}"
         )
+
+
+def _judge_as_europe_does() -> None:
+    """Set the standard, and with it the threshold, unless a person has chosen."""
+    chosen = {name.removesuffix("_FILE") for name in os.environ}
+    if not chosen & {
+        *HOUSEHOLD_SETTINGS,
+        settings.variable("windows", "threshold_volts"),
+    }:
+        os.environ.update(HOUSEHOLD_SETTINGS)
 
 
 def _carry(
