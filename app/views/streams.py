@@ -19,12 +19,13 @@ __all__ = ["Streams"]
 
 STREAMS_MAX = 64
 CANCEL_SECONDS = 0.5
-PAUSE_SECONDS_MIN = 1.0
+PAUSE_SECONDS_MIN = 0.1  # so that what is published is seen within a quarter second
 PAUSE_SECONDS_MAX = 5.0
-# A page that takes long or is large comes less often: a viewer may cost a twentieth
-# of a core, and 200 kB a second.
+# A page that takes long or is large comes less often: all viewers together may cost a
+# twentieth of a core, and each 200 kB a second.
 PAUSE_PER_SECOND = 20.0
 BYTES_PER_SECOND = 200_000
+SAME_SECONDS = 1.0
 RECONNECT_MILLISECONDS = 2_000
 
 logger = logging.getLogger(__name__)
@@ -93,13 +94,16 @@ class Streams:
             task.cancel()
         return response
 
-    @staticmethod
     async def _send(
-        response: web.StreamResponse, sent: bytes, page: Callable[[], Awaitable[bytes]]
+        self,
+        response: web.StreamResponse,
+        sent: bytes,
+        page: Callable[[], Awaitable[bytes]],
     ) -> None:
         await response.write(b"retry: %d\n" % RECONNECT_MILLISECONDS)
         await response.write(_event(b"answer", sent))
         pause = PAUSE_SECONDS_MIN
+        said = time.monotonic()
         while True:
             await asyncio.sleep(pause)
             started = time.monotonic()
@@ -110,12 +114,14 @@ class Streams:
             except Exception:
                 logger.exception("A stream has no answer now.")
                 event, sent = _trouble("a fault of the worker; its log has it"), b""
-            await response.write(event)
+            if event != SAME or started - said >= SAME_SECONDS:
+                await response.write(event)
+                said = started
             taken = time.monotonic() - started
             pause = min(
                 max(
                     PAUSE_SECONDS_MIN,
-                    PAUSE_PER_SECOND * taken,
+                    PAUSE_PER_SECOND * taken * len(self._open),
                     len(event) / BYTES_PER_SECOND,
                 ),
                 PAUSE_SECONDS_MAX,
@@ -124,7 +130,7 @@ class Streams:
 
 def _news(body: bytes, sent: bytes) -> tuple[bytes, bytes]:
     """Return what to send of a page, and what is known then."""
-    return _event(b"same", b"{}") if body == sent else _event(b"answer", body), body
+    return SAME if body == sent else _event(b"answer", body), body
 
 
 def _trouble(reason: str) -> bytes:
@@ -133,3 +139,6 @@ def _trouble(reason: str) -> bytes:
 
 def _event(name: bytes, data: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name, data)
+
+
+SAME = _event(b"same", b"{}")
