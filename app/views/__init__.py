@@ -12,6 +12,7 @@ access.py        who may see and change: tokens, sessions, roles
 streams.py       any JSON page as server-sent events
 sampling.py      rates, lag and progress, once a second
 backfill.py      windows that closed before this worker had the lane, from Kafka
+messages.py      what goes out on NATS, while somebody looks
 models.py        models and their versions, and the way back to one
 alerts.py        alerts of the cluster, and their acknowledgement
 outlook.py       what is foreseen, and how right it was

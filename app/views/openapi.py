@@ -152,6 +152,14 @@ def _paths() -> dict[str, Any]:
             schemas.PREDICTIONS,
             [_query("limit", _whole(1, 1_000, 50), "Most transformers.")],
         ),
+        "/api/v1/messages": _page(
+            "What goes out on NATS: rates by subject, and the last messages",
+            schemas.MESSAGES,
+            [
+                _query("subject", STRING, "A word of it, or tokens with * and >."),
+                _query("limit", _whole(1, 500, 100), "Most messages."),
+            ],
+        ),
         "/api/v1/models": _page(
             "Models of all lanes, and the versions that are kept",
             model_schemas.MODELS,

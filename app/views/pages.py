@@ -37,6 +37,7 @@ class Pages:
             web.get("/predictions", self.predictions),
             web.get("/models", self.models),
             web.get("/pipeline", self.pipeline),
+            web.get("/messages", self.messages),
             web.get("/login", self.login),
             web.post("/login", self.sign_in),
             web.post("/logout", self.sign_out),
@@ -85,6 +86,10 @@ class Pages:
             may_operate=request[ROLE] >= Role.OPERATOR,
             has_operator=bool(token.get_secret_value()),
         )
+
+    async def messages(self, _: web.Request) -> web.Response:
+        """Show what goes out on NATS."""
+        return self.render("messages.html", page="messages")
 
     async def pipeline(self, _: web.Request) -> web.Response:
         """Show what flows where, and who lags behind."""

@@ -17,6 +17,7 @@ __all__ = [
     "FIGURES",
     "INTEGER",
     "KEY",
+    "MESSAGES",
     "NUMBER",
     "OVERVIEW",
     "PIPELINE",
@@ -259,6 +260,23 @@ PIPELINE = fields(
             reader=STRING,
             lag_records=INTEGER,
             records_per_second=or_null(NUMBER),
+        )
+    ),
+)
+MESSAGES = fields(
+    **COMMON,
+    state={"enum": ["connecting", "listening", "away"]},
+    reason=STRING,
+    subjects=array(
+        fields(subject=STRING, messages_count=INTEGER, messages_per_second=NUMBER)
+    ),
+    messages=array(
+        fields(
+            number=INTEGER,
+            at_epoch_seconds=NUMBER,
+            subject=STRING,
+            content={},
+            is_cut=BOOLEAN,
         )
     ),
 )

@@ -17,6 +17,7 @@ from app.views.backfill import Backfill
 from app.views.background import repeating
 from app.views.downloads import Downloads
 from app.views.health import Health
+from app.views.messages import Messages
 from app.views.models import Models
 from app.views.pages import Pages
 from app.views.peers import Peers
@@ -62,14 +63,16 @@ def mount(
     backfill = Backfill(worker)
     pages = Pages(worker, access)
     models = Models(worker, peers)
+    messages = Messages(worker)
 
     async def beside(_: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for connection in (peers.running, *connections):
+            for connection in (peers.running, messages.running, *connections):
                 await stack.enter_async_context(connection())
             await stack.enter_async_context(repeating("Sampling", sampler.step))
             await stack.enter_async_context(repeating("Backfill", backfill.step))
             await stack.enter_async_context(repeating("Versions", models.step))
+            await stack.enter_async_context(repeating("Messages", messages.step))
             yield
 
     application.cleanup_ctx.append(beside)
@@ -88,6 +91,7 @@ def mount(
             *Alerts(worker, peers).routes,
             *Predictions(worker, peers).routes,
             *models.routes,
+            *messages.routes,
             *Pipeline(worker).routes,
             *openapi.routes,
             *Downloads(worker).routes,

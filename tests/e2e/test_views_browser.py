@@ -21,6 +21,7 @@ PATHS = [
     "/predictions",
     "/models",
     "/pipeline",
+    "/messages",
 ]
 LINE, TRANSFORMER, START, MAXIMUM, STATE = 0, 1, 2, 6, 9
 

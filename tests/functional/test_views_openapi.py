@@ -23,6 +23,8 @@ PAGES = [
     ("/api/v1/top", "?windows=97", 400),
     ("/api/v1/predictions", "?limit=3", 200),
     ("/api/v1/models", "", 200),
+    ("/api/v1/messages", "?subject=*.extract.>&limit=5", 200),
+    ("/api/v1/messages", "?subject=**", 400),
     ("/api/v1/pipeline", "", 200),
     ("/api/v1/alerts", "", 200),
     ("/api/v1/alerts", "?state=cleared&kind=high&line=11&limit=3", 200),
