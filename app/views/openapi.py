@@ -92,11 +92,17 @@ UNKNOWN = "No alert is called so, or not any more."
 AWAY = "Its worker does not answer now; `missing` names the lane."
 
 
+KEYS = [
+    _query("line", INTEGER, "Only this line."),
+    _query("transformer", INTEGER, "Only transformers of this number."),
+]
+
+
 def _paths() -> dict[str, Any]:
-    keys = [
-        _query("line", INTEGER, "Only this line."),
-        _query("transformer", INTEGER, "Only transformers of this number."),
-    ]
+    return {**_of_windows(), **_of_alerts(), **_of_forecasts(), **_of_the_road()}
+
+
+def _of_windows() -> dict[str, Any]:
     return {
         "/api/v1/overview": _page(
             "Totals, lanes and workers of the cluster", schemas.OVERVIEW, []
@@ -106,7 +112,7 @@ def _paths() -> dict[str, Any]:
             schemas.WINDOWS,
             [
                 _query("state", {"enum": [*STATES]}, "Open or closed ones only."),
-                *keys,
+                *KEYS,
                 _query("sort", {"enum": SORTS}, "A column; - for the largest first."),
                 _query("limit", _whole(1, LIMIT_MAX, LIMIT_DEFAULT), "Most windows."),
                 _query("format", {"enum": [*FORMATS]}, "Rows, columns, or CSV."),
@@ -131,13 +137,18 @@ def _paths() -> dict[str, Any]:
                 _query("limit", _whole(1, 1_000, 20), "Most transformers."),
             ],
         ),
+    }
+
+
+def _of_alerts() -> dict[str, Any]:
+    return {
         "/api/v1/alerts": _page(
             "Alerts: open ones first, then those that were cleared last",
             alert_schemas.ALERTS,
             [
                 _query("state", {"enum": [*alerts.STATES]}, "Where they stand."),
                 _query("kind", {"enum": [*alerts.KINDS]}, "Over or under."),
-                *keys,
+                *KEYS,
                 _query(
                     "limit",
                     _whole(1, alerts.LIMIT_MAX, alerts.LIMIT_DEFAULT),
@@ -147,10 +158,31 @@ def _paths() -> dict[str, Any]:
         ),
         ALERT: _one_alert(),
         f"{ALERT}/acknowledge": _acknowledge(),
+    }
+
+
+def _of_forecasts() -> dict[str, Any]:
+    return {
         "/api/v1/predictions": _page(
             "The likeliest to pass the threshold, and scores beside baselines",
             schemas.PREDICTIONS,
             [_query("limit", _whole(1, 1_000, 50), "Most transformers.")],
+        ),
+        "/api/v1/models": _page(
+            "Models of all lanes, and the versions that are kept",
+            model_schemas.MODELS,
+            [],
+        ),
+        "/api/v1/models/{name}/rollback": _roll_back(),
+    }
+
+
+def _of_the_road() -> dict[str, Any]:
+    return {
+        "/api/v1/pipeline": _page(
+            "Topics with their rate and age, readers with their lag",
+            schemas.PIPELINE,
+            [],
         ),
         "/api/v1/messages": _page(
             "What goes out on NATS: rates by subject, and the last messages",
@@ -159,17 +191,6 @@ def _paths() -> dict[str, Any]:
                 _query("subject", STRING, "A word of it, or tokens with * and >."),
                 _query("limit", _whole(1, 500, 100), "Most messages."),
             ],
-        ),
-        "/api/v1/models": _page(
-            "Models of all lanes, and the versions that are kept",
-            model_schemas.MODELS,
-            [],
-        ),
-        "/api/v1/models/{name}/rollback": _roll_back(),
-        "/api/v1/pipeline": _page(
-            "Topics with their rate and age, readers with their lag",
-            schemas.PIPELINE,
-            [],
         ),
     }
 

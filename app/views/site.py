@@ -60,7 +60,6 @@ def mount(
     sampler = Sampler(worker)
     access = Access(worker.settings.worker)
     peers = Peers(worker, access.for_peers)
-    backfill = Backfill(worker)
     pages = Pages(worker, access)
     models = Models(worker, peers)
     messages = Messages(worker)
@@ -69,17 +68,19 @@ def mount(
         async with AsyncExitStack() as stack:
             for connection in (peers.running, messages.running, *connections):
                 await stack.enter_async_context(connection())
-            await stack.enter_async_context(repeating("Sampling", sampler.step))
-            await stack.enter_async_context(repeating("Backfill", backfill.step))
-            await stack.enter_async_context(repeating("Versions", models.step))
-            await stack.enter_async_context(repeating("Messages", messages.step))
+            for name, step in (
+                ("Sampling", sampler.step),
+                ("Backfill", Backfill(worker).step),
+                ("Versions", models.step),
+                ("Messages", messages.step),
+            ):
+                await stack.enter_async_context(repeating(name, step))
             yield
 
     application.cleanup_ctx.append(beside)
     streams = Streams()
-    application.middlewares.extend(
-        [_errors(pages), access.middleware, streams.middleware]
-    )
+    middlewares = _errors(pages), access.middleware, streams.middleware
+    application.middlewares.extend(middlewares)
     application.on_shutdown.append(streams.close)
     application.on_response_prepare.append(_add_headers)
     application.router.add_routes(
