@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+AUDIT := .venv-audit
 STAMP := $(VENV)/.installed
 FOR ?=
 RATE ?=
@@ -12,9 +13,9 @@ WORKERS ?=
 NAME ?= worker
 # Most of what an end-to-end test does is wait: two at a time, each process with servers of its own.
 PARALLEL ?= --numprocesses 2 --dist loadfile
-RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh)
+RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster)
 
-.PHONY: help install run up down status check format test unit functional integration e2e cluster browser promtool prometheus dashboards bench faults clean
+.PHONY: help install run up down status check format test unit functional integration e2e cluster browser promtool prometheus dashboards bench faults audit clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt deploy/local/pinned/charts.txt
 	$(BIN)/python -m deploy.assets
 	@touch $@
 
-run: install ## Run it all: servers, bridge, workers, simulator (FOR=120 RATE=500 WORKERS=2 SOURCE=household FRESH=1)
+run: install ## Run it all: servers, bridge, workers, simulator (FOR=120 RATE=500 WORKERS=2 SOURCE=household FRESH=1 CLUSTER=1)
 	@$(BIN)/python -m deploy.local run $(RUN_OPTIONS)
 
 up: install ## Start NATS, Kafka and Cassandra alone, and print their addresses
@@ -101,5 +102,10 @@ $(PEERS)/.installed: tests/bench/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/peers.txt
 	@touch $@
 
+audit: ## Ask the package index for advisories on every pinned version
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && \
+	  $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
+
 clean: ## Remove the environment, caches and the data of local servers
-	rm -rf $(VENV) $(PEERS) .run .run-cluster build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(AUDIT) .run .run-cluster build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,11 +12,12 @@ import click
 from rich.console import Console
 
 from app.errors import SettingsError, system_words
+from deploy.local import cluster as nodes
 from deploy.local import status as status_page
 from deploy.local.errors import LauncherError
 from deploy.local.process import ROOT
 from deploy.local.secured_stack import open_stack
-from deploy.local.stack import SERVERS
+from deploy.local.stack import Stack
 
 FOLDER = click.option(
     "--folder",
@@ -30,6 +31,12 @@ SECURE = click.option(
     is_flag=True,
     help="Encrypt everything, and give each process an account that may little. A"
     " folder stays what it was at first.",
+)
+
+CLUSTER = click.option(
+    "--cluster",
+    is_flag=True,
+    help="Three NATS, three Kafka, two Cassandra, in a folder of their own.",
 )
 
 
@@ -46,13 +53,14 @@ def cli() -> None:
 @cli.command()
 @FOLDER
 @SECURE
-def up(folder: Path, secure: bool) -> None:
+@CLUSTER
+def up(folder: Path, secure: bool, cluster: bool) -> None:
     """Start the servers that do not run, and print their addresses as JSON.
 
     Example:
         python -m deploy.local up | jq -r .kafka
     """
-    stack = open_stack(folder, say, secure=secure)
+    stack = _opened(folder, secure=secure, cluster=cluster)
     stack.start()
     stack.release()
     click.echo(json.dumps(stack.addresses))
@@ -60,31 +68,34 @@ def up(folder: Path, secure: bool) -> None:
 
 @cli.command()
 @FOLDER
-def down(folder: Path) -> None:
+@CLUSTER
+def down(folder: Path, cluster: bool) -> None:
     """Stop the servers that `up` started; their data stay.
 
     Example:
         python -m deploy.local down
     """
-    stack = open_stack(folder, say, secure=False)
+    stack = _opened(folder, cluster=cluster)
     with stack.ledger.held("run"), stack.ledger.held():
-        if not stack.stop(*SERVERS):
+        if not stack.stop(*stack.servers):
             say("nothing runs")
 
 
 @cli.command()
 @FOLDER
-def status(folder: Path) -> None:
+@CLUSTER
+def status(folder: Path, cluster: bool) -> None:
     """Show which servers run, and where.
 
     Example:
         python -m deploy.local status
     """
-    status_page.show(open_stack(folder, say, secure=False), Console())
+    status_page.show(_opened(folder, cluster=cluster), Console())
 
 
 @cli.command()
 @FOLDER
+@CLUSTER
 @click.option(
     "--for",
     "seconds",
@@ -110,7 +121,7 @@ def status(folder: Path) -> None:
     show_default=True,
     help="Where voltages come from: formulas, or a household's measured minutes.",
 )
-def run(folder: Path, secure: bool, **options: Any) -> None:
+def run(folder: Path, secure: bool, cluster: bool, **options: Any) -> None:
     """Run everything, meters included, and print a summary as JSON at the end.
 
     Servers that run already (`up`) are used, and left running. Ctrl-C ends the
@@ -122,8 +133,17 @@ def run(folder: Path, secure: bool, **options: Any) -> None:
     """
     from deploy.local import run as whole
 
-    stack = open_stack(folder, say, secure=secure)
+    stack = _opened(folder, secure=secure, cluster=cluster)
     whole.run(stack, whole.Options(**options), say)
+
+
+def _opened(folder: Path, *, cluster: bool, secure: bool = False) -> Stack:
+    if not cluster:
+        return open_stack(folder, say, secure=secure)
+    if secure:
+        raise click.UsageError("a cluster of this machine has no secured form")
+    own = folder.with_name(f"{folder.name}-cluster")
+    return nodes.opened(own, nodes.Nodes(), report=say)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
