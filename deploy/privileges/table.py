@@ -121,13 +121,12 @@ def _bridge(topology: Topology) -> Privileges:
 def _worker(topology: Topology) -> Privileges:
     others = (topology.readings, topology.weather)  # the bridge's alone
     written = [topic for topic in topology.topics if topic not in others]
-    journals = [topic for topic in written if topic.name.endswith("-journal")]
     return Privileges(
         kafka=(
             *_metadata(topology),
             *_on(topology.topics, READ),
             *_on(written, WRITE),
-            *_on(journals, "Delete"),  # of records before a snapshot
+            *_on(_journals(topology), "Delete"),  # of records before a snapshot
             Rule("group", topology.live_group, (READ, DESCRIBE)),
             *_groups(topology),
         ),
@@ -136,15 +135,8 @@ def _worker(topology: Topology) -> Privileges:
 
 
 def _archive(topology: Topology) -> Privileges:
-    read = (
-        topology.readings,
-        topology.weather,
-        topology.windows,
-        topology.alerts,
-        topology.predictions,
-        topology.late,
-        topology.maxima,
-    )
+    others = (*_journals(topology), topology.dead_letters, topology.partial_maxima)
+    read = [topic for topic in topology.topics if topic not in others]
     return Privileges(
         kafka=(
             *_metadata(topology),
@@ -205,6 +197,11 @@ def _analyst(topology: Topology) -> Privileges:
 
 def _on(topics: Sequence[Topic], *operations: str) -> Iterator[Rule]:
     return (Rule("topic", topic.name, operations) for topic in topics)
+
+
+def _journals(topology: Topology) -> list[Topic]:
+    """Return the topics in which workers keep their state."""
+    return [topic for topic in topology.topics if topic.name.endswith("-journal")]
 
 
 def _metadata(topology: Topology) -> Iterator[Rule]:
