@@ -2,6 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from tests.alert_oracle import excursions
+from tests.alerts_on_road import (
+    excursions_of,
+    limits_of,
+    told_alerts,
+    windows_of,
+)
 from tests.oracle import Oracle, as_float32
 from tests.publications import GRACE, SIZE, THRESHOLD, Publications
 from tests.road import Road
@@ -19,6 +26,7 @@ class Verdict:
     readings: int = 0
     late: int = 0
     windows: int = 0
+    alerts: int = 0
     dead: int = 0
 
     @property
@@ -28,7 +36,7 @@ class Verdict:
     def __str__(self) -> str:
         text = (
             f"{self.readings} readings, {self.late} late, {self.dead} dead letters,"
-            f" {self.windows} windows: {len(self.lost)} lost,"
+            f" {self.windows} windows, {self.alerts} alerts: {len(self.lost)} lost,"
             f" {len(self.double)} double, {len(self.unexplained)} unexplained"
         )
         for name in ("lost", "double", "unexplained"):
@@ -45,6 +53,7 @@ def verdict(road: Road, published: Publications) -> Verdict:
     _compare_windows(road, oracle, result)
     _compare_late(road, oracle, result)
     _compare_maxima(road, oracle, result)
+    _compare_alerts(road, oracle, result)
     _compare_dead(road, published, result)
     return result
 
@@ -143,6 +152,22 @@ def _compare_maxima(road, oracle, result):
         result.unexplained.append(
             ("maxima: expected, actual", sorted(wrong.items())[:5], len(wrong))
         )
+
+
+def _compare_alerts(road, oracle, result):
+    last_start = max(start for start, _, _ in oracle.windows)
+    windows = [w for w in windows_of(oracle) if w["start"] != last_start]
+    expected = excursions(windows, limits_of(road.settings, oracle))
+    told, differing = told_alerts(road)
+    result.unexplained += [("alert twice", *key) for key in differing]
+    actual = excursions_of(told)
+    result.alerts = sum(map(len, actual.values()))
+    for key in sorted(expected.keys() | actual.keys()):
+        wanted, found = (set(runs.get(key, ())) for runs in (expected, actual))
+        result.lost += [("alert", key, run) for run in sorted(wanted - found, key=str)]
+        result.double += [
+            ("alert", key, run) for run in sorted(found - wanted, key=str)
+        ]
 
 
 def _compare_dead(road, published, result):

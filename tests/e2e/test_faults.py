@@ -15,5 +15,6 @@ def test_nothing_is_lost_or_counted_twice_under_faults(
     result = run(servers, tmp_path, namespace, seed, SECONDS, rate=500)
     assert result.is_clean, str(result)
     assert result.windows
+    assert result.alerts
     assert result.late
     assert result.dead
