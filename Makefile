@@ -15,7 +15,7 @@ NAME ?= worker
 PARALLEL ?= --numprocesses 2 --dist loadfile
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster)
 
-.PHONY: help install run up down status check format test unit functional integration e2e cluster browser promtool prometheus dashboards bench faults audit clean
+.PHONY: help install run up down status check format test unit functional integration e2e secure cluster browser promtool prometheus dashboards bench faults audit clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ integration: install promtool ## One real server at a time (minutes)
 e2e: install browser promtool ## The whole road, workers as processes, kills, a browser (minutes)
 	$(BIN)/python -m pytest tests/e2e $(PARALLEL)
 
+secure: install ## The whole road on secured servers, and no secret where it must not be (minutes)
+	$(BIN)/python -m pytest -s tests/secure
+
 cluster: install ## Three NATS, three Kafka, two Cassandra; one of each dies (minutes)
 	$(BIN)/python -m pytest -s tests/cluster
 
@@ -108,4 +111,4 @@ audit: ## Ask the package index for advisories on every pinned version
 	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
 
 clean: ## Remove the environment, caches and the data of local servers
-	rm -rf $(VENV) $(PEERS) $(AUDIT) .run .run-cluster build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(AUDIT) .run .run-cluster .run-secure build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -170,7 +170,11 @@ def _operator(topology: Topology) -> Privileges:
             f"$JS.API.STREAM.INFO.{topology.results_stream}",
             *_bucket_reading(topology.bridge_bucket),
         ),
-        subscribe=(f"{inbox_prefix('operator')}.>", f"{namespace}.>"),
+        subscribe=(
+            f"{inbox_prefix('operator')}.>",
+            f"{topology.subject}.>",
+            *topology.results_subjects,
+        ),
         kafka=(
             Rule(
                 "topic",

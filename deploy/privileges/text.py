@@ -1,12 +1,19 @@
 """The privileges in the words of nats-server, of Kafka's and Cassandra's tools."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from app.topology import Topology
-from deploy.privileges.table import kafka_rules, nats_permissions, privileges
+from deploy.privileges.table import Rule, kafka_rules, nats_permissions, privileges
 
 __all__ = ["TEXTS", "markdown"]
+
+HEAD = """
+# Who may do what
+
+Written by `python -m deploy.privileges markdown` from `table.py`, for the namespace
+`smartmeter`; with another one, the names change alike. What is not said is refused.
+"""
 
 
 def _nats_text(topology: Topology) -> str:
@@ -41,19 +48,30 @@ def _cassandra_text(topology: Topology) -> str:
 
 
 def markdown(topology: Topology) -> str:
-    """Return the table of the operator's manual."""
-    rows = ["| account | NATS | Kafka | Cassandra |", "| --- | --- | --- | --- |"]
+    """Return the page of the operator's manual, `deploy/privileges/README.md`."""
+    parts = [HEAD.strip()]
     for account, its in privileges(topology).items():
-        nats = [f"publish `{subject}`" for subject in its.publish]
-        nats += [f"subscribe `{subject}`" for subject in its.subscribe]
-        kafka = [
-            f"{', '.join(rule.operations)} {rule.resource}"
-            f" `{rule.name}{'*' if rule.prefixed else ''}`"
-            for rule in its.kafka
-        ]
-        cells = ("<br>".join(cell) for cell in (nats, kafka, its.cassandra))
-        rows.append(f"| {account} | {' | '.join(cell or '-' for cell in cells)} |")
-    return "\n".join(rows)
+        parts.append(f"## {account}")
+        lines = [f"- NATS, publishes on: {_listed(its.publish)}"] * bool(its.publish)
+        lines += [f"- NATS, hears: {_listed(its.subscribe)}"] * bool(its.subscribe)
+        lines += [f"- Kafka, {line}" for line in _kafka_lines(its.kafka)]
+        lines += [f"- Cassandra, {grant}" for grant in its.cassandra]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _kafka_lines(rules: Iterable[Rule]) -> Iterator[str]:
+    """Yield a line for each kind of resource and each set of operations."""
+    names: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for rule in rules:
+        name = f"{rule.name}{'*' if rule.prefixed else ''}"
+        names.setdefault((rule.resource, rule.operations), []).append(name)
+    for (resource, operations), found in names.items():
+        yield f"{', '.join(operations)} of {resource}: {_listed(found)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 TEXTS: dict[str, Callable[[Topology], str]] = {

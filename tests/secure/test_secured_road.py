@@ -15,6 +15,7 @@ from app import settings
 from app.sinks import session
 from deploy.local.process import ROOT
 from deploy.local.secured_stack import SecuredStack
+from tests import alerts_on_road
 from tests.e2e.test_exact_windows import GRACE, SIZE, THRESHOLD
 from tests.e2e.test_exact_windows import (
     test_windows_equal_the_oracle_though_the_live_worker_is_killed as exact_windows,
@@ -111,8 +112,12 @@ def stack(tmp_path):
 
 
 @pytest.fixture
-def road(stack, tmp_path):
-    environ = {
+def road(stack, tmp_path, monkeypatch):
+    token = stack.secured.path("operator.token").read_text()
+    monkeypatch.setattr(alerts_on_road, "TOKEN", token)
+    rules = alerts_on_road.alert_environ()
+    del rules[settings.variable("worker", "operator_token")]  # it comes as a file
+    environ = rules | {
         settings.variable("windows", "size_seconds"): str(SIZE),
         settings.variable("windows", "grace_seconds"): str(GRACE),
         settings.variable("windows", "threshold_volts"): str(THRESHOLD),

@@ -7,6 +7,7 @@ import pytest
 
 from app.settings import Settings
 from app.topology import Topology
+from deploy.local.process import ROOT
 from deploy.local.secured import ADMIN, BROKER
 from deploy.privileges.table import privileges
 from deploy.privileges.text import TEXTS
@@ -113,4 +114,10 @@ def test_texts_hold_every_account_and_no_password():
     for account, its in ACCOUNTS.items():
         assert (f"User:{account} " in texts["kafka"]) == bool(its.kafka)
         assert (f" TO {account};" in texts["cassandra"]) == bool(its.cassandra)
-        assert f"| {account} |" in texts["markdown"]
+        assert f"## {account}\n" in texts["markdown"]
+
+
+def test_manual_is_what_the_table_says():
+    written = (ROOT / "deploy" / "privileges" / "README.md").read_text()
+    expected = TEXTS["markdown"](TOPOLOGY) + "\n"
+    assert expected == written, "python -m deploy.privileges markdown > its README.md"
