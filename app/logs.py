@@ -2,16 +2,54 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import orjson
 from rich.console import Console
 from rich.logging import RichHandler
 
-__all__ = ["JsonFormatter", "configure", "handler"]
+__all__ = ["JsonFormatter", "Repeats", "configure", "handler"]
 
 # What asyncio says of each TLS connection that nats-py or aiokafka ends in good order.
 END_OF_TLS = "returning true from eof_received()"
+
+
+# aiokafka tells of a broker that is away ten times a second, for as long as it is.
+TALKATIVE = "aiokafka"
+REPEAT_SECONDS = 10.0
+WORDINGS_MAX = 1_000
+
+
+class Repeats(logging.Filter):
+    """Lets what Kafka's client says over and over through once in a while.
+
+    Alike are records of one logger with one wording, whatever is filled in.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._shown: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is shown; it says how many were not, before it."""
+        if not record.name.startswith(TALKATIVE):
+            return True
+        key = (record.name, str(record.msg))
+        since, hidden = self._shown.get(key, (-REPEAT_SECONDS, 0))
+        now = self._clock()
+        if len(self._shown) > WORDINGS_MAX:
+            self._shown.clear()
+        if now - since < REPEAT_SECONDS:
+            self._shown[key] = (since, hidden + 1)
+            return False
+        self._shown[key] = (now, 0)
+        if hidden:
+            record.msg = f"{record.getMessage()} (and {hidden} times before)"
+            record.args = ()
+        return True
 
 
 class JsonFormatter(logging.Formatter):
@@ -32,11 +70,14 @@ class JsonFormatter(logging.Formatter):
 
 def handler() -> logging.Handler:
     """Return the one handler that every process uses."""
+    found: logging.Handler
     if sys.stdout.isatty():
-        return RichHandler(console=Console(), show_path=False, rich_tracebacks=False)
-    plain = logging.StreamHandler(sys.stdout)
-    plain.setFormatter(JsonFormatter())
-    return plain
+        found = RichHandler(console=Console(), show_path=False, rich_tracebacks=False)
+    else:
+        found = logging.StreamHandler(sys.stdout)
+        found.setFormatter(JsonFormatter())
+    found.addFilter(Repeats())
+    return found
 
 
 def configure(level: str) -> None:
