@@ -6,6 +6,7 @@ at once when a guarantee can no longer be kept.
 """
 
 import asyncio
+import importlib
 import logging
 import os
 import socket
@@ -18,11 +19,12 @@ from typing import Any, TypeVar
 
 import faust
 import uvloop
+from aiokafka.errors import KafkaError
 from faust.auth import SASLCredentials, SSLCredentials
 from mode.utils.queues import FlowControlEvent
 
 from app import connections, logs, settings
-from app.errors import FatalError
+from app.errors import FatalError, SmartMeterError
 from app.sensor import FaustSensor
 from app.settings.sections import Kafka
 from app.topology import Topic, Topology
@@ -37,6 +39,7 @@ LIVE_MODULES = [
     "agents.alerts",
     "app.views.live",
 ]
+TOPICS = "app.topics"  # by name: it stands above this module
 PRODUCER_LINGER_SECONDS = 0.005
 FETCH_BYTES_MAX = 2 << 20
 STREAM_BUFFER_FRAMES = (
@@ -138,13 +141,25 @@ class SmartMeter(faust.App):
     def _one_by_one(self) -> asyncio.Lock:
         return asyncio.Lock()  # whoever waits longest is next
 
+    async def on_first_start(self) -> None:
+        """Check the topics: Faust would wait for a missing one, and not say so."""
+        topics = importlib.import_module(TOPICS)
+        try:
+            await topics.require_topics(self.smartmeter)
+        except SmartMeterError as error:
+            self.fail(error)
+        await super().on_first_start()
+
     def fail(self, error: BaseException) -> None:
         """Stop this process at once, before anything more is acknowledged.
 
         Faust acknowledges on its way out of an exception, so an orderly exit would
         commit what was never made durable.
         """
-        logger.critical("Stopping at once: %s", error, exc_info=error)
+        # A reason that we know says it all; a defect needs its trace.
+        known = isinstance(error, SmartMeterError | KafkaError)
+        trace = None if known else error
+        logger.critical("Stopping at once: %s", error, exc_info=trace)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(error.exit_code if isinstance(error, FatalError) else 1)

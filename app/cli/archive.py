@@ -1,7 +1,5 @@
 """`smartmeter archive`."""
 
-import asyncio
-
 import click
 
 from app.errors import SinkUnavailable
@@ -23,12 +21,10 @@ def command() -> None:
     Example:
       SMARTMETER_ARCHIVE__CONTACT_POINTS=node1,node2 smartmeter archive
     """
-    from app import topics
     from app.archive import app
     from app.worker import run
 
     _preflight(app.smartmeter)
-    asyncio.run(topics.require_topics(app.smartmeter))
     run(app)
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import click
+import orjson
 
 from app import settings
 from app.cli.selection import selection_options
@@ -28,9 +29,13 @@ def command() -> None:
     """
 
 
+as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+
+
 @command.command()
 @selection_options
-def averages(selection: "Selection") -> None:
+@as_json
+def averages(selection: "Selection", as_json: bool) -> None:
     r"""Average the voltage by line, transformer and day.
 
     Reads raw_data, shows ten of its rows and ten averages, and upserts
@@ -44,11 +49,15 @@ def averages(selection: "Selection") -> None:
     from app.sinks.tables import AVERAGES, RAW_DATA
 
     values = settings.load()
-    rows = sample(values, selection, SAMPLE_ROWS)
-    show_rows(rows, RAW_DATA.name, SAMPLE_ROWS)
+    if not as_json:
+        rows = sample(values, selection, SAMPLE_ROWS)
+        show_rows(rows, RAW_DATA.name, SAMPLE_ROWS)
     written: list[Rows] = []
     with progress_bar("Averages") as progress:
         count = write_averages(values, selection, progress, written.append)
+    if as_json:
+        click.echo(orjson.dumps({"averages": count}))
+        return
     for some in written[:1]:
         show_rows(some, AVERAGES.name, SAMPLE_ROWS)
     click.echo(f"{count} averages are stored.")
@@ -56,7 +65,8 @@ def averages(selection: "Selection") -> None:
 
 @command.command()
 @selection_options
-def verify(selection: "Selection") -> None:
+@as_json
+def verify(selection: "Selection", as_json: bool) -> None:
     r"""Recompute windows and maxima from the raw rows, and compare them.
 
     Ends with 1 if anything differs.
@@ -65,12 +75,17 @@ def verify(selection: "Selection") -> None:
     Example:
       smartmeter batch verify --from 2026-11-23
     """
+    from dataclasses import asdict
     from datetime import UTC, datetime
 
     from app.batch.verify import verify as compare
 
     with progress_bar("Verifying") as progress:
         found = compare(settings.load(), selection, progress)
+    if as_json:
+        examples = [each._asdict() for each in found.examples[:EXAMPLES_MAX]]
+        click.echo(orjson.dumps({**asdict(found), "examples": examples}))
+        raise click.exceptions.Exit(bool(found.differences))
     click.echo(
         f"{found.readings} readings in {found.windows} windows and {found.maxima} "
         f"maxima compared; {found.readings_late} were late, "

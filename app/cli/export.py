@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import orjson
 
 from app import settings
 from app.cli.selection import selection_options
@@ -32,9 +33,15 @@ NAMES = ["raw", "late", "windows", "maxima", "temperature", "predictions", "aler
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file; it is replaced.  [default: WHAT.FORMAT here]",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @selection_options
 def command(
-    what: str, kind: str | None, output: Path | None, selection: "Selection"
+    *,
+    what: str,
+    kind: str | None,
+    output: Path | None,
+    as_json: bool,
+    selection: "Selection",
 ) -> None:
     r"""Write stored rows to a file: WHAT is raw, windows, maxima and so on.
 
@@ -64,4 +71,7 @@ def command(
                 writing.write(rows)
                 count += length(rows)
             writing.finish()
-    click.echo(f"{path}: {count:,} rows")
+    if as_json:
+        click.echo(orjson.dumps({"path": str(path), "rows": count}))
+    else:
+        click.echo(f"{path}: {count:,} rows")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,7 +13,7 @@ from app import connections
 from app.errors import Reason, SmartMeterError
 from app.topology import Topology
 
-__all__ = ["Hop", "HopFailed", "Road"]
+__all__ = ["Hop", "HopFailed", "Road", "compared"]
 
 LOOK_SECONDS = 3.0
 CLOCK_SECONDS_MAX = 5.0
@@ -189,16 +189,7 @@ class Road:
         half = (time.time() - began) / 2
         offsets = {"NATS": told["NATS"] - began - half if told["NATS"] else 0.0}
         offsets |= await asyncio.to_thread(self._cassandra_clock)
-        wrong = {k: v for k, v in offsets.items() if abs(v) > CLOCK_SECONDS_MAX}
-        if wrong:
-            name, offset = max(wrong.items(), key=lambda each: abs(each[1]))
-            raise HopFailed(
-                f"{name}'s clock is {abs(offset):,.0f} s"
-                f" {'ahead of' if offset > 0 else 'behind'} this machine's"
-                f" ({datetime.now(UTC):%H:%M:%S} UTC): set whichever is wrong, and let"
-                " NTP keep both"
-            )
-        return ", ".join(f"{name} {offset:+.1f} s" for name, offset in offsets.items())
+        return compared(offsets)
 
     def _cassandra_clock(self) -> dict[str, float]:
         from app.errors import FatalError, SinkUnavailable
@@ -221,3 +212,20 @@ class Road:
         from app.cli.prometheus import look
 
         return await look(self._prometheus)
+
+
+def compared(offsets: Mapping[str, float]) -> str:
+    """Return how far servers' clocks are ahead of this machine's, in seconds.
+
+    Raises:
+        HopFailed: One is off; names that which is most.
+    """
+    name, offset = max(offsets.items(), key=lambda each: abs(each[1]))
+    if abs(offset) > CLOCK_SECONDS_MAX:
+        raise HopFailed(
+            f"{name}'s clock is {abs(offset):,.0f} s"
+            f" {'ahead of' if offset > 0 else 'behind'} this machine's"
+            f" ({datetime.now(UTC):%H:%M:%S} UTC): set whichever is wrong, and let NTP"
+            " keep both"
+        )
+    return ", ".join(f"{name} {offset:+.1f} s" for name, offset in offsets.items())

@@ -1,6 +1,9 @@
 """`smartmeter schema`."""
 
+from functools import partial
+
 import click
+import orjson
 
 from app import settings
 from app.topology import Topology
@@ -25,8 +28,12 @@ def command(context: click.Context) -> None:
         context.invoke(apply)
 
 
+as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+
+
 @command.command()
-def apply() -> None:
+@as_json
+def apply(as_json: bool) -> None:
     r"""Bring the keyspace to this build's version, replication and times to live.
 
     Versions are applied forward only, and several processes may apply at once.
@@ -41,15 +48,17 @@ def apply() -> None:
     keyspace = Topology(values).keyspace
     connected = session.connect(values.archive)
     try:
-        schema.apply(connected, keyspace, values.archive, click.echo)
+        say = partial(click.echo, err=as_json)  # the object stands alone
+        schema.apply(connected, keyspace, values.archive, say)
         schema.check(connected, keyspace)
     finally:
         session.close(connected)
-    click.echo(f"keyspace {keyspace}: schema version {schema.VERSION}, as it must be")
+    _tell(keyspace, schema.VERSION, as_json)
 
 
 @command.command()
-def check() -> None:
+@as_json
+def check(as_json: bool) -> None:
     r"""Make sure that the keyspace is as this build needs it; change nothing.
 
     \b
@@ -65,4 +74,11 @@ def check() -> None:
         schema.check(connected, keyspace)
     finally:
         session.close(connected)
-    click.echo(f"keyspace {keyspace}: schema version {schema.VERSION}, as it must be")
+    _tell(keyspace, schema.VERSION, as_json)
+
+
+def _tell(keyspace: str, version: int, as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps({"keyspace": keyspace, "version": version}))
+    else:
+        click.echo(f"keyspace {keyspace}: schema version {version}, as it must be")

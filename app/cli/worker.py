@@ -1,7 +1,5 @@
 """`smartmeter worker`."""
 
-import asyncio
-
 import click
 
 __all__ = ["command"]
@@ -18,8 +16,6 @@ def command() -> None:
     Example:
       SMARTMETER_WORKER__PORT=6067 smartmeter worker
     """
-    from app import logs, topics, worker
+    from app import worker
 
-    logs.configure(worker.app.smartmeter.log_level)
-    asyncio.run(topics.require_topics(worker.app.smartmeter))
     worker.run(worker.app)

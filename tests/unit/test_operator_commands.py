@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from app.cli import COMMANDS, cli
 from app.cli.doctor import examine
 from app.cli.failures import failure
-from app.cli.hops import Hop, HopFailed
+from app.cli.hops import Hop, HopFailed, compared
 from app.cli.lag import Row, summed
 from app.cli.monitor import Expected
 from app.cli.prometheus import PrometheusTrouble, verdict
@@ -26,8 +26,12 @@ from app.wire.meter import encode_reading
 from app.wire.readable import readable
 from deploy.local.process import ROOT
 
-PROCESSES = {"bridge", "worker", "archive", "exporter"}  # they print logs
-NO_JSON = {"shell", "completion", "export"}  # a prompt, a script, a file
+OTHERWISE = {
+    *("bridge", "worker", "archive", "exporter"),  # they log, as JSON in a file
+    *("simulate", "query"),  # a summary as JSON at the end; --format json
+    *("shell", "completion", "certificates"),  # a prompt, a script, files
+    "models",  # its list has it
+}
 
 
 def commands(group=cli, path=()):
@@ -46,6 +50,14 @@ EVERY = dict(commands())
 @pytest.mark.parametrize("path", EVERY, ids=" ".join)
 def test_help_of_a_command_has_an_example(path):
     assert "Example:" in CliRunner().invoke(cli, [*path, "--help"]).output
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in EVERY if path[0] not in OTHERWISE], ids=" ".join
+)
+def test_command_has_its_results_as_json(path):
+    options = {name for each in EVERY[path].params for name in each.opts}
+    assert "--json" in options
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -140,6 +152,14 @@ def test_prometheus_names_what_it_does_not_hear_and_what_fires():
         verdict([target()], [firing])
     pending = {"labels": {"alertname": "StreamFilling"}, "state": "pending"}
     assert verdict([target()], [pending])
+
+
+def test_clock_that_is_off_is_named_with_its_server():
+    assert "NATS +0.2 s, Cassandra -1.0 s" == compared({"NATS": 0.2, "Cassandra": -1.0})
+    with pytest.raises(HopFailed, match="Cassandra's clock is 340 s behind this"):
+        compared({"NATS": 7.0, "Cassandra": -340.0})
+    with pytest.raises(HopFailed, match="NATS's clock is 7 s ahead of this"):
+        compared({"NATS": 7.0})
 
 
 # lag, monitor, replay --------------------------------------------------------------
