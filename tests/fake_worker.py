@@ -169,14 +169,17 @@ class FakeWorker:
                     lane, some_windows(random, mine, start), watermark=start + size // 2
                 )
 
-    def foresee(self, *, transformers: int, starts: int, seed: int = 1) -> None:
-        """Let every lane foresee, score and learn windows, up to FIRST_START."""
+    def foresee(
+        self, *, transformers: int, starts: int, until: int = 0, seed: int = 1
+    ) -> None:
+        """Let every lane foresee, score and learn windows around FIRST_START."""
         random = np.random.default_rng(seed)
         size = self.settings.windows.size_seconds
         for lane, forecaster in self.forecasts.items():
             mine = [p for p in pairs(transformers) if lane_of(*p, self.lanes) == lane]
-            for number in range(-starts, 0):
+            for number in range(-starts, until):
                 start = FIRST_START + number * size
+                self.models[lane]._remember(start)
                 rows = some_windows(random, mine, start)
                 window = ClosedWindow(
                     start=start,

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.domain.predictions import ClosedWindow, Predictions, closed_windows
 from app.domain.weather import GAP_SECONDS_MAX, Weather, WeatherEvent
@@ -27,7 +28,7 @@ from app.predictor.online import Forecaster, Learnt, Rules
 from app.predictor.state import State, number, read, whole
 from app.predictor.versions import Version
 
-__all__ = ["LaneForecast", "Outcome"]
+__all__ = ["LaneForecast", "Outcome", "Past"]
 
 DAY_SECONDS = 86_400
 EVENTS_KEPT = 64
@@ -35,6 +36,8 @@ EVENTS_KEPT = 64
 PATIENCE_SECONDS_MAX = 3 * 3_600
 KEPT_SECONDS = 86_400  # for a fleet's forecast, which begins later and copies it
 HELD_ROWS_MAX = 200_000
+PAST_WINDOWS = 192
+PAST_ROWS_MAX = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +60,26 @@ class _Held:
     made: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What was foreseen of a window that has closed since, a row per transformer.
+
+    key is sorted; probability and foretold (volts) are float32.
+    """
+
+    start: int
+    made: int
+    key: NDArray[np.int64]
+    probability: NDArray[np.float32]
+    foretold: NDArray[np.float32]
+
+
 class LaneForecast:
     """The weather that a lane knows, the windows that wait for it, and the models.
 
     first and front are the starts of the first window and of the latest one; events
     are the last drifts, champions and returns to a version, as (start, kind, name).
+    past is what was foreseen of the last windows, for people alone: no journal has it.
     """
 
     def __init__(self, rules: Rules, grace_seconds: int) -> None:
@@ -77,6 +95,8 @@ class LaneForecast:
         self.forecaster = Forecaster(rules)
         self.events: deque[tuple[int, str, str]] = deque(maxlen=EVENTS_KEPT)
         self._day: int | None = None  # of the last version
+        self.past: deque[Past] = deque(maxlen=PAST_WINDOWS)
+        self._past_rows = 0
 
     def take_windows(self, windows: Iterable[ClosedWindow], made: int) -> list[Outcome]:
         """Take windows that closed together; made is the watermark that closed them."""
@@ -115,6 +135,7 @@ class LaneForecast:
             start = held.window.start
             target = start + self.rules.lead
             celsius = self.weather.forecast(target, self.rules.lead)
+            self._remember(start)
             learnt, predictions = self.forecaster.advance(
                 held.window, celsius, held.made
             )
@@ -129,6 +150,25 @@ class LaneForecast:
                     made=held.made,
                     version=self._version(start, held.made),
                 )
+
+    def _remember(self, start: int) -> None:
+        for waiting in self.forecaster.pending.get(start, ()):
+            if self.past and self.past[-1].start == start:
+                continue  # a straggler's; it was foreseen with the rest, or not at all
+            while self.past and (
+                len(self.past) == PAST_WINDOWS or self._past_rows > PAST_ROWS_MAX
+            ):
+                self._past_rows -= len(self.past.popleft().key)
+            self._past_rows += len(waiting.key)
+            self.past.append(
+                Past(
+                    start=start,
+                    made=waiting.made,
+                    key=waiting.key,
+                    probability=waiting.published.astype(np.float32),
+                    foretold=waiting.foretold.astype(np.float32),
+                )
+            )
 
     def _version(self, start: int, made: int) -> Version | None:
         day = start // DAY_SECONDS

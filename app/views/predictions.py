@@ -26,6 +26,7 @@ from app.views.outlook import (
     look_ahead,
     merge_outlooks,
     one_transformer,
+    past_of,
     score_tables,
     waiting,
 )
@@ -37,6 +38,7 @@ __all__ = ["Predictions"]
 
 LIMIT_MAX = 1_000
 LIMIT_DEFAULT = 50
+_One = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 ONE = r"/api/v1/transformers/{line:\d+}/{transformer:\d+}/predictions"
 
 
@@ -107,19 +109,19 @@ class Predictions:
         }
 
     async def transformer(self, request: web.Request) -> web.Response:
-        """Answer with what is foreseen for one transformer, window by window."""
+        """Answer with what is foreseen for one transformer, and what was, by window."""
         line = key(request.match_info["line"], "line")
         transformer = key(request.match_info["transformer"], "transformer")
         packed = line << 32 | transformer
 
-        async def local(lanes: Collection[int]) -> Part[list[dict[str, Any]]]:
-            states = self._forecasters(lanes)
-            rows = [
-                row
-                for each in states.values()
-                for row in one_transformer(waiting(each), packed, self._alert)
-            ]
-            return Part(value=rows, lanes=list(states), incomplete=[])
+        async def local(lanes: Collection[int]) -> Part[_One]:
+            states = {n: e for n, e in self._worker.models().items() if n in lanes}
+            ahead, past = [], []
+            for state in states.values():
+                pending = waiting(state.forecaster)
+                ahead += one_transformer(pending, packed, self._alert)
+                past += past_of(state.past, packed, self._alert)
+            return Part(value=(ahead, past), lanes=list(states), incomplete=[])
 
         if is_local(request):
             found = Gathered.alone(await local(lanes_asked_for(request)))
@@ -129,7 +131,7 @@ class Predictions:
                 {},
                 lanes_of(self._worker, line, transformer),
                 local=local,
-                read=lambda answer: list(answer["predictions"]),
+                read=lambda answer: (list(answer["predictions"]), list(answer["past"])),
             )
         return await json_response(
             {
@@ -138,7 +140,8 @@ class Predictions:
                 "transformer": transformer,
                 "horizon_hours": self._worker.settings.forecast.horizon_hours,
                 "alert_probability": self._alert,
-                "predictions": [row for value in found.values for row in value],
+                "predictions": [row for ahead, _ in found.values for row in ahead],
+                "past": [row for _, past in found.values for row in past],
             }
         )
 

@@ -226,20 +226,20 @@ PREDICTIONS = fields(
         )
     ),
 )
+PREDICTION = fields(
+    window_start_epoch_seconds=INTEGER,
+    made_epoch_seconds=INTEGER,
+    probability=SHARE,
+    foretold_maximum_volts=NUMBER,
+    alert=BOOLEAN,
+)
 PREDICTIONS_OF_ONE = fields(
     **ENVELOPE,
     **KEY,
     horizon_hours=INTEGER,
     alert_probability=SHARE,
-    predictions=array(
-        fields(
-            window_start_epoch_seconds=INTEGER,
-            made_epoch_seconds=INTEGER,
-            probability=SHARE,
-            foretold_maximum_volts=NUMBER,
-            alert=BOOLEAN,
-        )
-    ),
+    predictions=array(PREDICTION),
+    past=array(PREDICTION),
 )
 PIPELINE = fields(
     **COMMON,

@@ -1,7 +1,7 @@
 """The site: what is served where, under which headers, and what runs beside it."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from importlib import resources
 from pathlib import Path
@@ -63,34 +63,33 @@ def mount(
     pages = Pages(worker, access)
     models = Models(worker, peers)
     messages = Messages(worker)
+    steps = {
+        "Sampling": sampler.step,
+        "Backfill": Backfill(worker).step,
+        "Versions": models.step,
+        "Messages": messages.step,
+    }
 
     async def beside(_: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for connection in (peers.running, messages.running, *connections):
+            for connection in peers.running, messages.running, *connections:
                 await stack.enter_async_context(connection())
-            for name, step in (
-                ("Sampling", sampler.step),
-                ("Backfill", Backfill(worker).step),
-                ("Versions", models.step),
-                ("Messages", messages.step),
-            ):
+            for name, step in steps.items():
                 await stack.enter_async_context(repeating(name, step))
             yield
 
     application.cleanup_ctx.append(beside)
     streams = Streams()
-    middlewares = _errors(pages), access.middleware, streams.middleware
-    application.middlewares.extend(middlewares)
+    application.middlewares.extend(
+        [_errors(pages), access.middleware, streams.middleware]
+    )
     application.on_shutdown.append(streams.close)
     application.on_response_prepare.append(_add_headers)
     application.router.add_routes(
         [
             *pages.routes,
             *Overview(worker, sampler, peers).routes,
-            *Windows(worker, peers).routes,
-            *Top(worker, peers).routes,
-            *Alerts(worker, peers).routes,
-            *Predictions(worker, peers).routes,
+            *_of_lanes(worker, peers),
             *models.routes,
             *messages.routes,
             *Pipeline(worker).routes,
@@ -101,6 +100,11 @@ def mount(
         ]
     )
     return sampler
+
+
+def _of_lanes(worker: Worker, peers: Peers) -> Iterator[web.RouteDef]:
+    for page in (Windows, Top, Alerts, Predictions):
+        yield from page(worker, peers).routes
 
 
 def _static() -> Path:

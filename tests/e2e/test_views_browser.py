@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -128,7 +129,7 @@ async def test_filters_narrow_the_table_and_stand_in_the_address(viewer, site):
 
 
 async def test_a_transformer_has_a_page_of_its_own(viewer, site, fake):
-    fake.foresee(transformers=21, starts=200)
+    fake.foresee(transformers=21, starts=200, until=56)
     page = await viewer.open(f"{site}/transformers?line=11&transformer=3")
     await shown(page)
     await page.locator("#windows tbody a").first.click()
@@ -140,6 +141,9 @@ async def test_a_transformer_has_a_page_of_its_own(viewer, site, fake):
     )
     chart = page.get_by_role("img", name="a maximum foretold for 49 more")
     await expect(chart.locator("canvas")).to_be_visible()
+    await expect(chart).to_have_accessible_name(re.compile("windows were foreseen and"))
+    right = page.locator("[data-figure=right_note]")
+    await expect(right).to_contain_text("false")
     await shoot(page, "transformer")
 
 

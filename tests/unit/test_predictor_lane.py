@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.domain.predictions import closed_windows
 from app.domain.weather import WeatherEvent
-from app.predictor.lane import LaneForecast
+from app.predictor.lane import PAST_WINDOWS, LaneForecast
 from app.predictor.online import Rules
 
 QUARTER, HALF_DAY = 900, 43_200
@@ -160,3 +160,19 @@ def test_replayed_window_is_neither_learnt_nor_foreseen_from_again():
     assert (scores == lane.forecaster.scores.total.vector).all()
     assert 3 * 120 == lane.forecaster.scores.made
     assert 3 * (120 - 48) == lane.forecaster.scores.scored
+
+
+def test_what_was_foreseen_of_the_last_windows_is_remembered_within_bounds():
+    lane = LaneForecast(RULES, 0)
+    numbers = range(PAST_WINDOWS + 2 * HALF_DAY // QUARTER)
+    for number in numbers:
+        for event in weather_at(number + 1):
+            lane.take_weather(event)
+        windows = list(closed_windows(window_at(number)))
+        lane.take_windows(windows, START + QUARTER * (number + 1))
+    assert PAST_WINDOWS == len(lane.past)
+    assert 3 * PAST_WINDOWS == lane._past_rows
+    last = lane.past[-1]
+    assert lane.front == last.start
+    assert HALF_DAY - QUARTER == last.start - last.made
+    assert abs(last.foretold - windows[0].maximum).max() < 1.5

@@ -35,6 +35,11 @@ function axis(more) {
   };
 }
 
+// Marks alone: what came of what was foreseen.
+function marks(label, stroke, fill) {
+  return { label, stroke, value: written, paths: () => null, points: { show: true, size: 9, width: 2, fill, stroke } };
+}
+
 function line(label, stroke, more) {
   return { label, stroke, width: 1.5, value: written, points: { show: false }, ...more };
 }
@@ -46,8 +51,11 @@ function range(_, low, high) {
   return [middle - half, middle + half];
 }
 
-// The legend is below the plot; a phone has no room for it.
-const plotHeight = (element) => element.clientHeight - (narrow.matches ? 10 : 34);
+// The legend is below the plot, in one line or two; a phone has no room for it.
+function plotHeight(element) {
+  const legend = element.querySelector(".u-legend")?.offsetHeight ?? 0;
+  return element.clientHeight - (narrow.matches ? 10 : Math.max(legend, 24) + 10);
+}
 
 function options(element, series, bands) {
   return {
@@ -89,6 +97,7 @@ export class Chart {
       const { series, bands } = this.describe();
       this.element.replaceChildren();
       this.plot = new uPlot(options(this.element, series, bands), data, this.element);
+      this.resize();
     }
   }
 
@@ -115,6 +124,9 @@ export function transformerSeries() {
       line("Minimum", colour("--accent")),
       line("Foretold maximum", colour("--warn"), { width: 2, dash: [4, 4] }),
       line("Threshold", colour("--bad"), { dash: [6, 4] }),
+      marks("Over, foreseen", colour("--good"), colour("--good")),
+      marks("Over, missed", colour("--bad"), colour("--panel")),
+      marks("False alarm", colour("--warn"), colour("--panel")),
     ],
     bands: [{ series: [1, 3], fill: colour("--band") }],
   };

@@ -1,7 +1,7 @@
 // One transformer: its latest window in figures, and all of its windows in memory.
 
 import { Chart, transformerSeries } from "./chart.js";
-import { count, setFigures, utc, volts } from "./format.js";
+import { DASH, count, percent, setFigures, utc, volts } from "./format.js";
 import { Grid, emptyText } from "./grid.js";
 import { follow } from "./live.js";
 
@@ -31,27 +31,65 @@ function showLatest(answer) {
 
 const chart = new Chart(document.getElementById("chart"), transformerSeries);
 let foreseen = [];
+let past = [];
+
+// What came of what was foreseen, by window: right is not worth a mark of its own.
+function outcomes(known, said, threshold) {
+  const came = new Map();
+  for (const [start, window] of known) {
+    const one = said.get(start);
+    if (!one || window.state === "open") continue;
+    const isOver = window.maximum_volts > threshold;
+    if (one.alert) came.set(start, isOver ? "foreseen" : "false");
+    else came.set(start, isOver ? "missed" : "right");
+  }
+  return came;
+}
+
+function tally(came) {
+  const counts = { foreseen: 0, missed: 0, false: 0, right: 0 };
+  for (const kind of came.values()) counts[kind] += 1;
+  return counts;
+}
+
+function told(came) {
+  const { foreseen: hits, missed, false: wrong } = tally(came);
+  return came.size ? `Of what was over, ${hits} windows were foreseen and ${missed} missed; ${wrong} false alarms` : "";
+}
+
+function showOutcomes(came) {
+  const { foreseen: hits, missed, false: wrong, right } = tally(came);
+  setFigures(summary, {
+    right: came.size ? percent((hits + right) / came.size) : DASH,
+    right_note: came.size ? `${count(hits)} of ${count(hits + missed)} over, ${count(wrong)} false` : "none has come due yet",
+  });
+}
 
 // Known windows first, oldest to newest, then the windows that are only foreseen.
 function showChart({ windows, threshold_volts: threshold }) {
   const known = new Map(windows.map((window) => [window.window_start_epoch_seconds, window]));
-  const foretold = new Map(foreseen.map((one) => [one.window_start_epoch_seconds, one.foretold_maximum_volts]));
+  const said = new Map([...past, ...foreseen].map((one) => [one.window_start_epoch_seconds, one]));
+  const since = Math.min(...known.keys());
+  const foretold = new Map([...said].filter(([start]) => start >= since));
+  const came = outcomes(known, said, threshold);
+  showOutcomes(came);
   const starts = [...new Set([...known.keys(), ...foretold.keys()])].sort((a, b) => a - b);
   const of = (name) => starts.map((start) => known.get(start)?.[name] ?? null);
   const highest = windows.length ? Math.max(...windows.map((window) => window.maximum_volts)).toFixed(2) : null;
   const summary = highest
-    ? `Voltage of ${windows.length} windows, at most ${highest} V, and a maximum foretold for ${foreseen.length} more; the threshold is ${threshold} V`
+    ? `Voltage of ${windows.length} windows, at most ${highest} V, and a maximum foretold for ${foreseen.length} more; the threshold is ${threshold} V. ${told(came)}`
     : "No voltage is known";
   const data = [
     starts, of("maximum_volts"), of("mean_volts"), of("minimum_volts"),
-    starts.map((start) => foretold.get(start) ?? null), starts.map(() => threshold),
+    starts.map((start) => foretold.get(start)?.foretold_maximum_volts ?? null), starts.map(() => threshold),
+    ...["foreseen", "missed", "false"].map((kind) => starts.map((start) => (came.get(start) === kind ? known.get(start).maximum_volts : null))),
   ];
   chart.show(data, summary);
 }
 
 async function lookAhead() {
   const response = await fetch(`/api/v1/transformers/${line}/${transformer}/predictions`);
-  if (response.ok) foreseen = (await response.json()).predictions;
+  if (response.ok) ({ predictions: foreseen, past } = await response.json());
 }
 
 // Two sides may be open at once; the newest word is that of what matters most.
