@@ -32,13 +32,8 @@ from app.transport import Transport
 
 __all__ = ["Result", "SmartMeter", "app", "create_app", "run"]
 
-LIVE_MODULES = [
-    "agents.windows",
-    "agents.fleet",
-    "agents.forecast",
-    "agents.alerts",
-    "app.views.live",
-]
+AGENTS = ("windows", "fleet", "forecast", "alerts")
+LIVE_MODULES = [*(f"agents.{name}" for name in AGENTS), "app.views.live"]
 TOPICS = "app.topics"  # by name: it stands above this module
 PRODUCER_LINGER_SECONDS = 0.005
 FETCH_BYTES_MAX = 2 << 20
