@@ -1,6 +1,7 @@
 // Voltage over time, drawn by uPlot: a band from minimum to maximum, the mean, the
 // threshold, and what is foreseen. Times are UTC, as everywhere on the site.
 
+const LEGEND_ENTRY_WIDTH = 170;
 const GRID_FONT = "12px system-ui, 'DejaVu Sans', sans-serif";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -52,15 +53,15 @@ function range(_, low, high) {
 }
 
 // The legend is below the plot, in one line or two; a phone has no room for it.
-function plotHeight(element) {
-  const legend = element.querySelector(".u-legend")?.offsetHeight ?? 0;
-  return element.clientHeight - (narrow.matches ? 10 : Math.max(legend, 24) + 10);
+function plotHeight(element, entries) {
+  const lines = Math.ceil((entries * LEGEND_ENTRY_WIDTH) / element.clientWidth);
+  return element.clientHeight - (narrow.matches ? 10 : 7 + 27 * lines);
 }
 
 function options(element, series, bands) {
   return {
     width: element.clientWidth,
-    height: plotHeight(element),
+    height: plotHeight(element, series.length + 1),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { y: { range } },
     axes: [axis({ values: times }), axis({ size: 66, values: (_, ticks) => ticks.map((tick) => `${tick.toFixed(1)} V`) })],
@@ -97,12 +98,11 @@ export class Chart {
       const { series, bands } = this.describe();
       this.element.replaceChildren();
       this.plot = new uPlot(options(this.element, series, bands), data, this.element);
-      this.resize();
     }
   }
 
   resize() {
-    this.plot?.setSize({ width: this.element.clientWidth, height: plotHeight(this.element) });
+    this.plot?.setSize({ width: this.element.clientWidth, height: plotHeight(this.element, this.plot.series.length) });
   }
 }
 
