@@ -14,7 +14,20 @@ from aiokafka.coordinator.protocol import (
     ConsumerProtocolMemberAssignment,
     ConsumerProtocolMemberMetadata,
 )
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupIdNotFound,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 from aiokafka.structs import TopicPartition
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from app import connections
 from app.topology import Topology
@@ -23,8 +36,14 @@ __all__ = ["Groups", "Lag", "Member", "Progress", "progress"]
 
 STAMP_SECONDS_MAX = 3.0
 FETCH_MILLISECONDS_MAX = 200
+LOADING_SECONDS_MAX, LOADING_PAUSE_SECONDS = 10.0, 0.5
 MILLISECONDS = 1_000
 
+LOADING = (
+    GroupLoadInProgressError,
+    GroupCoordinatorNotAvailableError,
+    NotCoordinatorForGroupError,
+)
 Place = tuple[str, int]
 
 
@@ -106,12 +125,32 @@ class Groups:
         Raises:
             KafkaError: The broker does not answer, or refuses.
         """
+        patience = AsyncRetrying(
+            retry=retry_if_exception_type(LOADING),
+            wait=wait_fixed(LOADING_PAUSE_SECONDS),
+            stop=stop_after_delay(LOADING_SECONDS_MAX),
+            reraise=True,
+        )
+        members: list[Any] = await patience(self._members, group)
+        return [_member(fields) for fields in members]
+
+    async def _members(self, group: str) -> list[Any]:
         (described,) = await self._admin.describe_consumer_groups([group])
         # error, name, state, protocol type, protocol, members, …
-        return [_member(fields) for fields in described.groups[0][5]]
+        error, _, _, _, _, members, *_ = described.groups[0]
+        if error and for_code(error) is not GroupIdNotFound:
+            raise for_code(error)(f"group {group}")
+        return list(members)
 
     async def committed(self, group: str) -> dict[Place, int]:
-        """Return the offsets that a group has committed."""
+        """Return the offsets that a group has committed.
+
+        Raises:
+            KafkaError: The broker does not answer, or refuses.
+        """
+        # A broker that has just started says, of all groups, that nothing is committed;
+        # that it is not ready it says only when asked of the members.
+        await self.members(group)
         found = await self._admin.list_consumer_group_offsets(group)
         return {
             (place.topic, place.partition): at.offset
