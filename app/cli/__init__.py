@@ -24,6 +24,7 @@ COMMANDS = {
     "simulate": "Publish the readings of simulated meters.",
     "evaluate": "Try the forecast over data in one pass; print its scores.",
     "models": "List, show and compare versions of models; go back to one.",
+    "alerts": "List alerts, and acknowledge them.",
     "dead-letters": "List, show and replay messages that could not be used.",
     "doctor": "Go along the road; name the first hop that fails.",
     "lag": "Show what waits, for whom, and since when.",

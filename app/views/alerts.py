@@ -173,7 +173,7 @@ class Alerts:
         counts = dict.fromkeys(map(str, State), 0)
         for alert in mine:
             counts[alert.state] += 1
-        rows = [_row(alert) for alert in mine if alert.state in query.states]
+        rows: list[Row] = [_row(alert) for alert in mine if alert.state in query.states]
         rows.sort(key=_order)
         return Part(
             value=Found(rows=rows[: query.limit], counts=counts),
