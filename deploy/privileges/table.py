@@ -167,6 +167,8 @@ def _operator(topology: Topology) -> Privileges:
             f"{topology.subject}.>",  # dead letters, again
             f"$JS.API.STREAM.INFO.{topology.stream}",
             f"$JS.API.CONSUMER.INFO.{topology.stream}.>",
+            # Since when messages wait, and whether a letter was sent before.
+            f"$JS.API.STREAM.MSG.GET.{topology.stream}",
             f"$JS.API.STREAM.INFO.{topology.results_stream}",
             *_bucket_reading(topology.bridge_bucket),
         ),
