@@ -44,6 +44,9 @@ class Backend(Protocol):
     def running(self) -> dict[str, int]:
         """Return how many of each service run."""
 
+    def serve(self) -> None:
+        """Have all servers run, as many as the mode has, side by side."""
+
     def scale(self, name: str, replicas: int) -> None:
         """Have so many of a service run: start, add, take away, or stop with 0."""
 
@@ -153,9 +156,8 @@ class Prompt:
         self.say(self.backend.logs(self._known(name), lines))
 
     def _everything(self, **counts: int) -> None:
-        for name in SERVERS:
-            self.say(f"----- create {name}")
-            self.backend.scale(name, ALL)
+        self.say(f"----- {', '.join(SERVERS)}")
+        self.backend.serve()
         self.say("----- topics and tables")
         self.backend.once("topics")
         self.backend.once("schema", "apply")
@@ -180,10 +182,6 @@ class Prompt:
                 f" {', '.join(self.backend.services)}"
             )
         return known
-
-
-ALL = -1
-"""As many of a server as the mode has."""
 
 
 def _counted(replicas: int) -> int:

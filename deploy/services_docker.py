@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.errors import LauncherError
-from deploy.services import ALL, SERVERS, SERVICES
+from deploy.services import SERVERS, SERVICES
 
 __all__ = ["Docker"]
 
@@ -51,6 +51,11 @@ class Docker:
         files = [word for name in names for word in ("--file", str(FOLDER / name))]
         return self.docker("compose", "--project-name", self.project, *files, *words)
 
+    def serving(self) -> list[str]:
+        """Return the command line that has all servers run and be healthy."""
+        nodes = [node for name in SERVERS for node in self._nodes(name)]
+        return self.compose("up", "--detach", "--no-recreate", "--wait", *nodes)
+
     def scaling(self, name: str, replicas: int) -> list[list[str]]:
         """Return the command lines that have so many of a service run.
 
@@ -81,6 +86,10 @@ class Docker:
             name = line.removesuffix("-2").removesuffix("-3")
             counts[name] = counts.get(name, 0) + 1
         return counts
+
+    def serve(self) -> None:
+        """Have all servers run."""
+        self._run(self.serving())
 
     def scale(self, name: str, replicas: int) -> None:
         """Have so many of a service run."""
@@ -113,15 +122,14 @@ class Docker:
 
     def _scaling_servers(self, name: str, replicas: int) -> list[list[str]]:
         nodes = self._nodes(name)
-        count = len(nodes) if replicas == ALL else replicas
-        if count > len(nodes):
+        if replicas > len(nodes):
             raise LauncherError(f"{name}: {len(nodes)} at most in this mode")
         commands = []
-        if count:
-            up = ("up", "--detach", "--no-recreate", "--wait", *nodes[:count])
+        if replicas:
+            up = ("up", "--detach", "--no-recreate", "--wait", *nodes[:replicas])
             commands.append(self.compose(*up))
-        if count < len(nodes):
-            commands.append(self.compose("stop", *nodes[count:]))
+        if replicas < len(nodes):
+            commands.append(self.compose("stop", *nodes[replicas:]))
         return commands
 
     def _scaling_slots(self, replicas: int) -> list[list[str]]:

@@ -10,7 +10,7 @@ from deploy.local.process import tail
 from deploy.local.roles import role
 from deploy.local.servers.base import Report
 from deploy.local.system import System
-from deploy.services import ALL, SERVERS, STAGES
+from deploy.services import SERVERS, STAGES
 
 __all__ = ["Local"]
 
@@ -53,6 +53,10 @@ class Local:
             counts[name.partition("-")[0]] += 1
         return counts
 
+    def serve(self) -> None:
+        """Have all servers run."""
+        self._stack.start()
+
     def scale(self, name: str, replicas: int) -> None:
         """Have so many of a service run."""
         if name in SERVERS:
@@ -88,15 +92,14 @@ class Local:
 
     def _scale_server(self, name: str, replicas: int) -> None:
         nodes = [n for n in self._stack.servers if n.partition("-")[0] == name]
-        count = len(nodes) if replicas == ALL else replicas
-        if count > len(nodes):
+        if replicas > len(nodes):
             raise LauncherError(
                 f"{name}: {len(nodes)} at most here; data are spread once and for all,"
                 " so that the number of servers is the mode's (`single`, `cluster`)"
             )
-        if count:
-            self._stack.start(*nodes[:count])
-        self._stack.stop(*nodes[count:])
+        if replicas:
+            self._stack.start(*nodes[:replicas])
+        self._stack.stop(*nodes[replicas:])
 
     def _scale_stage(self, name: str, replicas: int) -> None:
         if not replicas and self._system is None:

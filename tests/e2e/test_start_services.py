@@ -25,13 +25,13 @@ def test_prompt_starts_scales_and_stops_everything(tmp_path, bystander):
     words = Prompt(local, lambda _: None).names
     try:
         words["run_inject"](2)
-        words["update_replicas"]("worker", 2)
+        words["update_replicas"]("bridge", 2)
         running = words["services"]()
-        assert (1, 2, 2) == tuple(running[n] for n in ("nats", "worker", "simulator"))
+        assert (1, 2, 2) == tuple(running[n] for n in ("nats", "bridge", "simulator"))
         words["scale_simulator"](1)
-        words["scale_worker"](1)
+        words["scale_bridge"](1)
         running = words["services"]()
-        assert (1, 1) == tuple(running[n] for n in ("worker", "simulator"))
+        assert (1, 1) == tuple(running[n] for n in ("bridge", "simulator"))
         assert "raw_data" in words["run_app_batch"]()
     finally:
         words["stop_all"]()

@@ -3,7 +3,6 @@
 import pytest
 
 from deploy.local.errors import LauncherError
-from deploy.services import ALL
 from deploy.services_docker import Docker
 
 
@@ -68,8 +67,9 @@ def test_fewer_simulators_take_the_highest_slots_away():
 
 
 def test_cluster_has_three_of_each_server():
-    (command,) = Recorded(cluster=True).scaling("kafka", ALL)
-    assert words(command).endswith("--wait kafka kafka-2 kafka-3")
+    line = words(Recorded(cluster=True).serving())
+    assert "--wait nats nats-2 nats-3 kafka kafka-2 kafka-3 cassandra" in line
+    assert words(Recorded().serving()).endswith("--wait nats kafka cassandra")
     up, stop = Recorded(cluster=True).scaling("nats", 2)
     assert words(up).endswith("nats nats-2")
     assert words(stop).endswith("stop nats-3")

@@ -6,7 +6,7 @@ import pytest
 
 from app import settings
 from deploy.local.roles import role
-from deploy.services import ALL, SERVERS, SERVICES, Prompt, Unknown
+from deploy.services import SERVERS, SERVICES, Prompt, Unknown
 from deploy.services_prompt import Options, opened, parsed
 
 
@@ -20,8 +20,12 @@ class Counting:
     def running(self):
         return dict(self.counts)
 
+    def serve(self):
+        self.counts |= dict.fromkeys(SERVERS, 1)
+        self.done.append("servers")
+
     def scale(self, name, replicas):
-        self.counts[name] = 1 if replicas == ALL else replicas
+        self.counts[name] = replicas
         self.done.append((name, replicas))
 
     def remove(self, name):
@@ -55,10 +59,9 @@ def words(backend, said):
 
 def test_everything_starts_in_the_order_of_the_road(backend, words):
     words["run_inject"]()
-    assert [(name, ALL) for name in SERVERS] == backend.done[:3]
-    assert [("topics",), ("schema", "apply")] == backend.done[3:5]
+    assert ["servers", ("topics",), ("schema", "apply")] == backend.done[:3]
     order = ["bridge", "worker", "archive", "exporter", "prometheus", "grafana"]
-    assert [*order, "simulator"] == [name for name, _ in backend.done[5:]]
+    assert [*order, "simulator"] == [name for name, _ in backend.done[3:]]
 
 
 def test_second_start_keeps_what_was_scaled_up(backend, words):
