@@ -69,7 +69,7 @@ def test_exporter_sees_how_far_topics_reach_and_reads_none():
         ("smartmeter.voltage.raw.data.11.1.1", {"simulator", "operator"}),
         ("smartmeter.voltage.extract.max", {"bridge"}),
         ("$JS.API.STREAM.DELETE.SMARTMETER_RAW", set()),
-        ("$JS.API.STREAM.MSG.GET.SMARTMETER_RAW", set()),
+        ("$JS.API.STREAM.MSG.GET.SMARTMETER_RAW", {"operator"}),
         ("$JS.API.STREAM.PURGE.SMARTMETER_RAW", {"bridge"}),
         ("$JS.API.CONSUMER.CREATE.SMARTMETER_RAW.lane-1", {"bridge"}),
         ("$KV.smartmeter_bridge.roster", {"bridge"}),
