@@ -2,11 +2,25 @@
 
 import os
 import ssl
+from contextlib import suppress
 
 from app.errors import SettingsError
 from app.settings import variable
 
 __all__ = ["tls_context", "trust_trouble"]
+
+
+class HangsUp(ssl.SSLObject):
+    """An end of TLS that says goodbye and does not wait for the answer.
+
+    A broker that is busy with a request of ours hears it late, and asyncio would keep
+    the connection for 30 s: a bridge stood still for so long before it took its lanes.
+    """
+
+    def unwrap(self) -> None:
+        """Say that nothing more comes."""
+        with suppress(ssl.SSLWantReadError):
+            super().unwrap()
 
 
 def tls_context(
@@ -28,6 +42,7 @@ def tls_context(
         raise SettingsError(
             f"{variable(section, 'ca')}: holds no PEM certificates"
         ) from None
+    context.sslobject_class = HangsUp
     if certificate:
         try:
             _show(context, certificate)

@@ -16,8 +16,14 @@ HOSTS = ("localhost", "127.0.0.1")
 YEAR = timedelta(days=365)
 
 
-def handshake(folder, *, host="localhost", authorities=None, client=""):
-    """Let a client of ours meet a server with the folder's certificate, in memory."""
+def handshake(folder, **options):
+    """Let a client of ours meet a server; return whom the server has seen."""
+    _, theirs = met(folder, **options)
+    return theirs.getpeercert()
+
+
+def met(folder, *, host="localhost", authorities=None, client=""):
+    """Return both ends of TLS with the folder's certificate, in memory."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "server.pem")
     if client:
@@ -36,7 +42,7 @@ def handshake(folder, *, host="localhost", authorities=None, client=""):
                 done.add(side)
             except ssl.SSLWantReadError:
                 pass
-    return theirs.getpeercert()
+    return ours, theirs
 
 
 def test_server_is_trusted_by_whoever_trusts_the_authority(tmp_path):
@@ -70,6 +76,13 @@ def test_expired_certificate_is_named_as_such(tmp_path):
     assert "(certificate has expired): renew it" in trust_trouble(
         caught.value.verify_message, "kafka"
     )
+
+
+def test_goodbye_is_said_and_not_waited_for(tmp_path):
+    issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    ours, theirs = met(tmp_path)
+    ours.unwrap()  # the other side has not answered
+    assert b"" == theirs.read()
 
 
 def test_only_the_owner_reads_keys(tmp_path):
