@@ -23,7 +23,14 @@ from app.predictor.lane import Outcome
 from app.predictor.online import MODELS
 from app.predictor.scores import figures as scored_figures
 from app.wire.events import decode_event, encode_event
-from app.wire.models import FLEET, RollBack, decode_roll_back, encode_version, lane_name
+from app.wire.models import (
+    FLEET,
+    RollBack,
+    decode_roll_back,
+    encode_version,
+    ending,
+    lane_name,
+)
 from app.worker import Result, app
 from tables.models import FLEET_KEY, SILENCE, ModelsState, entry, models, parse
 from tables.table import Change
@@ -125,8 +132,9 @@ def _published(lane: int, outcome: Outcome) -> Iterator[Result]:
     if version is None:
         return
     is_fleet = outcome.predictions.key[0] == FLEET_KEY
+    last = ending(_hours(outcome), settings.forecast.horizons)
     for value in encode_version(
-        FLEET if is_fleet else lane_name(lane),
+        (FLEET if is_fleet else lane_name(lane)) + last,
         version=version.number,
         made=version.made,
         summary=version.summary,
@@ -143,7 +151,7 @@ def _predictions(lane: int, outcome: Outcome) -> Result:
         {
             "lane": lane,
             "made": outcome.made,
-            "hours": settings.forecast.horizon_hours,
+            "hours": _hours(outcome),
             "threshold": settings.windows.threshold_volts,
             "temperature": foreseen.celsius,
             "epoch": [foreseen.target] * len(foreseen.key),
@@ -154,6 +162,11 @@ def _predictions(lane: int, outcome: Outcome) -> Result:
         }
     )
     return topology.predictions, lane, value
+
+
+def _hours(outcome: Outcome) -> int:
+    foreseen = outcome.predictions
+    return (foreseen.target - foreseen.made_from) // 3_600
 
 
 def _report(lane: int, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ that takes a second.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -17,7 +17,8 @@ from app.domain.weather import WeatherEvent
 from app.errors import RejectedState
 from app.metrics import forecast as metrics
 from app.predictor.lane import LaneForecast, Outcome
-from app.predictor.rules import rules_of
+from app.predictor.rules import Rules, rules_of
+from app.predictor.state import read, whole
 from app.wire.models import FLEET, RollBack
 from app.worker import SmartMeter, app
 from tables.journal import Body
@@ -54,12 +55,32 @@ class ModelsState(LaneForecast):
     fleet is the forecast of the fleet's maximum, in the lane that has its windows.
     latest are the last predictions made here, measured and foretold the last
     temperatures said; no journal has them, since they are for the metrics alone.
+    further are the same for each further horizon, whose models' names have an ending.
     """
 
     fleet: LaneForecast | None = None
     latest: Predictions | None = None
     measured: float | None = None
     foretold: float | None = None
+
+    def __init__(
+        self, rules: Rules, grace_seconds: int, further: Sequence[Rules] = ()
+    ) -> None:
+        super().__init__(rules, grace_seconds)
+        self.ending = ""
+        self.further = [ModelsState(each, grace_seconds) for each in further]
+        for state in self.further:
+            state.ending = f"-{state.hours}h"
+
+    @property
+    def hours(self) -> int:
+        """How many hours ahead these models look."""
+        return self.rules.lead // 3_600
+
+    @property
+    def all_horizons(self) -> "list[ModelsState]":
+        """This state and that of each further horizon."""
+        return [self, *self.further]
 
     def take(self, taken: Taken) -> list[Outcome]:
         """Take one event; return what came of it.
@@ -70,6 +91,13 @@ class ModelsState(LaneForecast):
         if isinstance(taken, RollBack):
             self._roll_back(taken)
             return []
+        horizons = self.all_horizons
+        return [each for state in horizons for each in state.take_alone(taken)]
+
+    def take_alone(
+        self, taken: "tuple[list[ClosedWindow], int] | WeatherEvent | None"
+    ) -> list[Outcome]:
+        """Take one event for this horizon alone."""
         if taken is None:
             outcomes = self.take_silence()
         elif isinstance(taken, WeatherEvent):
@@ -89,10 +117,18 @@ class ModelsState(LaneForecast):
     @property
     def is_anything_overdue(self) -> bool:
         """Whether the word of the weather's silence would set a window free."""
-        return self.is_overdue or (self.fleet is not None and self.fleet.is_overdue)
+        return any(
+            state.is_overdue or (state.fleet is not None and state.fleet.is_overdue)
+            for state in self.all_horizons
+        )
 
     def _roll_back(self, command: RollBack) -> None:
-        lane = self.fleet if command.name == FLEET else self
+        # The bare name fits every ending: what has one comes first.
+        state = next(
+            s for s in (*self.further, self) if command.name.endswith(s.ending)
+        )
+        is_fleet = command.name == FLEET + state.ending
+        lane = state.fleet if is_fleet else state
         if lane is None:
             raise RejectedState("models: nothing is known of the fleet here yet")
         lane.go_back(command.version, orjson.loads(command.state))
@@ -127,9 +163,33 @@ class ModelsState(LaneForecast):
         if self.fleet is not None:
             for part in self.fleet.dump():
                 yield {"fleet": part}
+        for state in self.further:
+            for body in state.snapshot_bodies():
+                yield {"ahead": state.rules.lead, "part": body}
 
     def restore_bodies(self, bodies: list[Body]) -> None:
-        """Become the state that the parts of a snapshot describe."""
+        """Become the state that the parts of a snapshot describe.
+
+        A horizon that the snapshot does not know begins anew, with the weather of the
+        first one; one that is no longer wanted is left out.
+        """
+        first = [body for body in bodies if "ahead" not in body]
+        if not first:
+            raise RejectedState("models: nothing to restore")
+        by_lead = {whole(read(first[0], "rules"), "lead", 1): first}
+        for body in bodies:
+            if "ahead" in body:
+                lead = whole(body, "ahead", 1)
+                by_lead.setdefault(lead, []).append(read(body, "part"))
+        self.restore_alone(by_lead.get(self.rules.lead, first))
+        for state in self.further:
+            if state.rules.lead in by_lead:
+                state.restore_alone(by_lead[state.rules.lead])
+            else:
+                state.weather.restore(self.weather.state())
+
+    def restore_alone(self, bodies: list[Body]) -> None:
+        """Become the state that the parts of this horizon alone describe."""
         self.load([body for body in bodies if "fleet" not in body])
         parts = [body["fleet"] for body in bodies if "fleet" in body]
         if parts:
@@ -181,7 +241,8 @@ def parse(kept: Body) -> Taken:
 def open_models(stage: SmartMeter) -> JournaledTable[ModelsState]:
     """Return the table of a stage's models."""
     settings = stage.smartmeter
-    rules, grace = rules_of(settings), settings.windows.grace_seconds
+    first, *further = (rules_of(settings, h) for h in settings.forecast.horizons)
+    grace = settings.windows.grace_seconds
     return JournaledTable(
         stage,
         journal=stage.topology.models_journal,
@@ -191,7 +252,7 @@ def open_models(stage: SmartMeter) -> JournaledTable[ModelsState]:
             stage.topology.fleet_windows,
             stage.topology.model_commands,
         ],
-        new_state=lambda: ModelsState(rules, grace),
+        new_state=lambda: ModelsState(first, grace, further),
         growth_bytes_min=GROWTH_BYTES_MIN,
         keeps_former=True,
         help="Forecasting models of each lane, and predictions that wait for labels.",

@@ -12,12 +12,12 @@ from app import connections
 from app.cli.group import Groups
 from app.errors import RejectedState, SettingsError
 from app.predictor import features, versions
-from app.predictor.rules import rules_of
+from app.predictor.rules import Rules, rules_of
 from app.predictor.state import State, column
 from app.predictor.state import read as value_of
 from app.sinks.versions import StoredVersion, Versions
 from app.topology import Topology
-from app.wire.models import FLEET, lane_in, lane_name
+from app.wire.models import names
 
 __all__ = [
     "COLUMNS",
@@ -33,6 +33,7 @@ __all__ = [
     "order",
     "read",
     "row",
+    "rules_for",
     "verdict",
 ]
 
@@ -53,7 +54,7 @@ LOOK_SECONDS = 0.5
 
 def names_of(topology: Topology) -> list[str]:
     """Return what all models are called."""
-    return [*map(lane_name, range(topology.lanes)), FLEET]
+    return [*names(topology.lanes, topology.settings.forecast.horizons)]
 
 
 def lane_of_name(topology: Topology, name: str) -> int:
@@ -62,13 +63,12 @@ def lane_of_name(topology: Topology, name: str) -> int:
     Raises:
         SettingsError: No models are called so.
     """
-    lane = lane_in(name, topology.lanes)
-    if lane is None:
+    known = names(topology.lanes, topology.settings.forecast.horizons)
+    if name not in known:
         raise SettingsError(
-            f"no models are called {name}: there are {lane_name(0)} to"
-            f" {lane_name(topology.lanes - 1)}, and {FLEET}"
+            f"no models are called {name}: there are {', '.join(known)}"
         )
-    return lane
+    return known[name]
 
 
 def read(topology: Topology, name: str, number: int) -> tuple[StoredVersion, State]:
@@ -144,10 +144,17 @@ def facts(version: StoredVersion, state: State) -> dict[str, Any]:
     }
 
 
-def verdict(topology: Topology, state: State) -> str:
+def rules_for(topology: Topology, name: str) -> Rules:
+    """Return what models of a name foresee."""
+    horizons = topology.settings.forecast.horizons
+    further = (hours for hours in horizons[1:] if name.endswith(f"-{hours}h"))
+    return rules_of(topology.settings, next(further, horizons[0]))
+
+
+def verdict(topology: Topology, name: str, state: State) -> str:
     """Return whether a version could be gone back to, or why not."""
     try:
-        versions.check(state, rules_of(topology.settings))
+        versions.check(state, rules_for(topology, name))
     except RejectedState as error:
         return f"no: {error}"
     return "yes"

@@ -104,7 +104,7 @@ def show_version(name: str, version: int, as_json: bool) -> None:
 
     topology = Topology(_settings.load())
     stored, state = read(topology, name, version)
-    told = {**facts(stored, state), "usable now": verdict(topology, state)}
+    told = {**facts(stored, state), "usable now": verdict(topology, name, state)}
     weights = heaviest(state)
     if as_json:
         click.echo(orjson.dumps({**told, "heaviest_weights_volts": dict(weights)}))
@@ -166,16 +166,15 @@ def rollback(name: str, version: int, yes: bool) -> None:
         moment,
         order,
         read,
+        rules_for,
     )
     from app.predictor import versions
-    from app.predictor.rules import rules_of
     from app.wire.models import RollBack, encode_roll_back
 
-    values = _settings.load()
-    topology = Topology(values)
+    topology = Topology(_settings.load())
     lane = lane_of_name(topology, name)
     stored, state = read(topology, name, version)
-    versions.check(state, rules_of(values))
+    versions.check(state, rules_for(topology, name))
     value = encode_roll_back(
         RollBack(
             name=name,

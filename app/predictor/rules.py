@@ -20,11 +20,11 @@ class Rules:
     alert_probability: float = 0.5
 
 
-def rules_of(settings: Settings) -> Rules:
-    """Return what is foreseen, by the settings."""
+def rules_of(settings: Settings, hours: int | None = None) -> Rules:
+    """Return what is foreseen so many hours ahead; by default, the first of them."""
     return Rules(
         size=settings.windows.size_seconds,
-        lead=settings.forecast.horizon_hours * 3_600,
+        lead=(hours or settings.forecast.horizon_hours) * 3_600,
         threshold=settings.windows.threshold_volts,
         alert_probability=settings.forecast.alert_probability,
     )

@@ -2,7 +2,14 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 __all__ = [
     "Bridge",
@@ -14,6 +21,8 @@ __all__ = [
 ]
 
 TOKEN_LENGTH_MIN = 16
+HORIZON_HOURS_MAX = 168
+HORIZONS_MAX = 4
 
 
 class Section(BaseModel):
@@ -243,8 +252,10 @@ class Worker(Section):
 class Forecast(Section):
     """Online prediction."""
 
-    horizon_hours: int = Field(
-        12, ge=1, le=168, description="How far ahead the window lies that is predicted."
+    horizons_hours: str = Field(
+        "12",
+        description="How far ahead windows are predicted, 1 to 168 hours; several with"
+        " commas, each with models of its own. The first one leads.",
     )
     alert_probability: float = Field(
         0.5,
@@ -252,3 +263,26 @@ class Forecast(Section):
         lt=1,
         description="Probability from which a prediction is an alert.",
     )
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """The hours ahead, in their order."""
+        return tuple(int(text) for text in self.horizons_hours.split(","))
+
+    @property
+    def horizon_hours(self) -> int:
+        """The horizon that leads: its figures are those of the metrics."""
+        return self.horizons[0]
+
+    @field_validator("horizons_hours")
+    @classmethod
+    def are_hours(cls, text: str) -> str:
+        """Refuse what are no hours, or too many."""
+        words = [word.strip() for word in text.split(",")]
+        if not all(w.isdecimal() and 1 <= int(w) <= HORIZON_HOURS_MAX for w in words):
+            raise ValueError(f"hours from 1 to {HORIZON_HOURS_MAX}, such as 12,24")
+        if len({int(word) for word in words}) < len(words):
+            raise ValueError("a horizon is given twice")
+        if len(words) > HORIZONS_MAX:
+            raise ValueError(f"at most {HORIZONS_MAX} horizons")
+        return ",".join(str(int(word)) for word in words)

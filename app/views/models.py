@@ -25,7 +25,7 @@ from app.views.answers import (
 )
 from app.views.peers import Gathered, Part, Peers
 from app.views.worker import Worker
-from app.wire.models import FLEET, RollBack, encode_roll_back, lane_in, lane_name
+from app.wire.models import FLEET, RollBack, encode_roll_back, lane_name, names
 
 __all__ = ["Models"]
 
@@ -79,10 +79,11 @@ class Models:
     async def _local(self, lanes: Collection[int]) -> Part[list[Row]]:
         mine = {n: each for n, each in self._worker.models().items() if n in lanes}
         rows: list[Row] = []
-        for lane, state in mine.items():
-            rows.append(_row(lane_name(lane), lane, state))
-            if state.fleet is not None:
-                rows.append(_row(FLEET, lane, state.fleet))
+        for lane, first in mine.items():
+            for state in first.all_horizons:
+                rows.append(_row(lane_name(lane) + state.ending, lane, state))
+                if state.fleet is not None:
+                    rows.append(_row(FLEET + state.ending, lane, state.fleet))
         return Part(value=rows, lanes=list(mine), incomplete=[])
 
     async def roll_back(self, request: web.Request) -> web.Response:
@@ -91,7 +92,7 @@ class Models:
         The body is {"version": number}. 409 where the version does not match.
         """
         name = request.match_info["name"]
-        lane = lane_in(name, self._worker.settings.kafka.lanes)
+        lane = self._names().get(name)
         if lane is None:
             raise web.HTTPNotFound(text=f"no models are called {name}")
         number = await _number(request)
@@ -99,7 +100,7 @@ class Models:
             version, state = await asyncio.to_thread(
                 self._worker.stored_state, name, number
             )
-            await asyncio.to_thread(self._check, state)
+            await asyncio.to_thread(self._check, name, state)
             command = RollBack(
                 name=name, version=version.number, at=int(time.time()), state=state
             )
@@ -118,8 +119,16 @@ class Models:
             ) from None
         return await json_response({"name": name, "version": number}, status=202)
 
-    def _check(self, state: str) -> None:
-        versions.check(orjson.loads(state), rules_of(self._worker.settings))
+    def _names(self) -> dict[str, int]:
+        settings = self._worker.settings
+        return names(settings.kafka.lanes, settings.forecast.horizons)
+
+    def _check(self, name: str, state: str) -> None:
+        settings = self._worker.settings
+        horizons = settings.forecast.horizons
+        further = (hours for hours in horizons[1:] if name.endswith(f"-{hours}h"))
+        rules = rules_of(settings, next(further, horizons[0]))
+        versions.check(orjson.loads(state), rules)
 
 
 class _Stored:
@@ -135,11 +144,11 @@ class _Stored:
     async def step(self) -> float:
         now = time.monotonic()
         if now - self._asked < LOOKED_AT_SECONDS and now - self._read > FRESH_SECONDS:
-            lanes = range(self._worker.settings.kafka.lanes)
-            names = [*map(lane_name, lanes), FLEET]
+            settings = self._worker.settings
+            known = [*names(settings.kafka.lanes, settings.forecast.horizons)]
             try:
                 self._versions = await asyncio.to_thread(
-                    self._worker.stored_versions, names, SHOWN_PER_NAME
+                    self._worker.stored_versions, known, SHOWN_PER_NAME
                 )
                 self._is_known, self._reason = True, ""
             except SmartMeterError as error:
@@ -196,9 +205,9 @@ def _row(name: str, lane: int, state: LaneForecast) -> dict[str, Any]:
     }
 
 
-def _order(row: Row) -> tuple[bool, int]:
+def _order(row: Row) -> tuple[bool, int, str]:
     """Return what sorts models: the fleet first, then the lanes."""
-    return row["name"] != FLEET, row["lane"]
+    return not row["name"].startswith(FLEET), row["lane"], row["name"]
 
 
 def _version(version: StoredVersion) -> dict[str, Any]:

@@ -92,6 +92,7 @@ UNKNOWN = "No alert is called so, or not any more."
 AWAY = "Its worker does not answer now; `missing` names the lane."
 
 
+HOURS = _query("hours", {"enum": [12]}, "One of the horizons that are set.")
 KEYS = [
     _query("line", INTEGER, "Only this line."),
     _query("transformer", INTEGER, "Only transformers of this number."),
@@ -126,7 +127,9 @@ def _of_windows() -> dict[str, Any]:
             c503=AWAY,
         ),
         f"{ONE}/predictions": _page(
-            "What is foreseen for one transformer", schemas.PREDICTIONS_OF_ONE, PAIR
+            "What is foreseen for one transformer, and what was",
+            schemas.PREDICTIONS_OF_ONE,
+            [*PAIR, HOURS],
         ),
         "/api/v1/top": _page(
             "The transformers that stand out most",
@@ -166,7 +169,7 @@ def _of_forecasts() -> dict[str, Any]:
         "/api/v1/predictions": _page(
             "The likeliest to pass the threshold, and scores beside baselines",
             schemas.PREDICTIONS,
-            [_query("limit", _whole(1, 1_000, 50), "Most transformers.")],
+            [_query("limit", _whole(1, 1_000, 50), "Most transformers."), HOURS],
         ),
         "/api/v1/models": _page(
             "Models of all lanes, and the versions that are kept",

@@ -9,7 +9,6 @@ import numpy as np
 from aiohttp import web
 from numpy.typing import NDArray
 
-from app.predictor.online import Forecaster
 from app.predictor.tally import SIZE, Tally
 from app.views.answers import (
     envelope,
@@ -19,6 +18,7 @@ from app.views.answers import (
     lanes_asked_for,
     lanes_of,
     number,
+    one_of,
 )
 from app.views.outlook import (
     COLUMNS,
@@ -33,6 +33,7 @@ from app.views.outlook import (
 from app.views.peers import Gathered, Part, Peers
 from app.views.presentation import objects_of
 from app.views.worker import Worker
+from tables.models import FLEET_KEY, ModelsState
 
 __all__ = ["Predictions"]
 
@@ -51,6 +52,7 @@ class _Forecasts:
     week: NDArray[np.float64]
     total: NDArray[np.float64]
     champions: Mapping[str, str]  # by lane
+    fleet: list[dict[str, Any]]
 
 
 class Predictions:
@@ -73,32 +75,40 @@ class Predictions:
         """Answer with the likeliest transformers, limit of them, and all scores."""
         text = request.query.get("limit", str(LIMIT_DEFAULT))
         limit = number(text, "limit", 1, LIMIT_MAX)
+        hours = self._hours(request)
         if is_local(request):
-            part = await self.local(limit, lanes_asked_for(request))
+            part = await self.local(limit, hours, lanes_asked_for(request))
             found = Gathered.alone(part)
         else:
             found = await self._peers.gather(
                 "/api/v1/predictions",
-                {"limit": str(limit)},
+                {"limit": str(limit), "hours": str(hours)},
                 lanes_of(self._worker, None, None),
-                local=lambda lanes: self.local(limit, lanes),
+                local=lambda lanes: self.local(limit, hours, lanes),
                 read=_read,
             )
-        body = await asyncio.to_thread(self._body, found, limit)
+        body = await asyncio.to_thread(self._body, found, limit, hours)
         if is_local(request):
             # From these the worker that asks makes the scores of all.
             (own,) = found.values
             body["counts"] = {"week": _sparse(own.week), "total": _sparse(own.total)}
         return await json_response(body)
 
-    def _body(self, found: Gathered[_Forecasts], limit: int) -> dict[str, Any]:
+    def _hours(self, request: web.Request) -> int:
+        """Return the horizon that is asked for, the leading one by default."""
+        known = tuple(map(str, self._worker.settings.forecast.horizons))
+        return int(one_of(request.query, "hours", known))
+
+    def _body(
+        self, found: Gathered[_Forecasts], limit: int, hours: int
+    ) -> dict[str, Any]:
         values = found.values
         outlook = merge_outlooks((each.outlook for each in values), limit)
         week = np.sum([each.week for each in values], axis=0)
         total = np.sum([each.total for each in values], axis=0)
         return {
             **envelope(self._worker, found),
-            "horizon_hours": self._worker.settings.forecast.horizon_hours,
+            "horizon_hours": hours,
             "alert_probability": self._alert,
             "predictions_made": sum(each.made for each in values),
             "champions": {n: name for v in values for n, name in v.champions.items()},
@@ -106,16 +116,18 @@ class Predictions:
             "transformers_count": outlook.transformers,
             "transformers_with_alert_count": outlook.alerts,
             "transformers": objects_of(outlook.columns),
+            "fleet": [row for each in values for row in each.fleet],
         }
 
     async def transformer(self, request: web.Request) -> web.Response:
         """Answer with what is foreseen for one transformer, and what was, by window."""
+        hours = self._hours(request)
         line = key(request.match_info["line"], "line")
         transformer = key(request.match_info["transformer"], "transformer")
         packed = line << 32 | transformer
 
         async def local(lanes: Collection[int]) -> Part[_One]:
-            states = {n: e for n, e in self._worker.models().items() if n in lanes}
+            states = self._states(lanes, hours)
             ahead, past = [], []
             for state in states.values():
                 pending = waiting(state.forecaster)
@@ -128,7 +140,7 @@ class Predictions:
         else:
             found = await self._peers.gather(
                 request.path,
-                {},
+                {"hours": str(hours)},
                 lanes_of(self._worker, line, transformer),
                 local=local,
                 read=lambda answer: (list(answer["predictions"]), list(answer["past"])),
@@ -138,16 +150,19 @@ class Predictions:
                 **envelope(self._worker, found),
                 "line": line,
                 "transformer": transformer,
-                "horizon_hours": self._worker.settings.forecast.horizon_hours,
+                "horizon_hours": hours,
                 "alert_probability": self._alert,
                 "predictions": [row for ahead, _ in found.values for row in ahead],
                 "past": [row for _, past in found.values for row in past],
             }
         )
 
-    async def local(self, limit: int, lanes: Collection[int]) -> Part[_Forecasts]:
+    async def local(
+        self, limit: int, hours: int, lanes: Collection[int]
+    ) -> Part[_Forecasts]:
         """Return what is foreseen in those of the lanes that are here."""
-        forecasters = self._forecasters(lanes)
+        states = self._states(lanes, hours)
+        forecasters = {lane: state.forecaster for lane, state in states.items()}
         outlooks = []
         week, total = Tally(), Tally()
         for each in forecasters.values():
@@ -167,13 +182,26 @@ class Predictions:
                 week=week.vector,
                 total=total.vector,
                 champions={str(n): each.champion for n, each in forecasters.items()},
+                fleet=[
+                    row
+                    for state in states.values()
+                    if state.fleet is not None
+                    for row in one_transformer(
+                        waiting(state.fleet.forecaster), FLEET_KEY, self._alert
+                    )
+                ],
             ),
             lanes=list(forecasters),
             incomplete=[],
         )
 
-    def _forecasters(self, lanes: Collection[int]) -> dict[int, Forecaster]:
-        return {n: each for n, each in self._worker.forecasts().items() if n in lanes}
+    def _states(self, lanes: Collection[int], hours: int) -> dict[int, ModelsState]:
+        return {
+            lane: state
+            for lane, first in self._worker.models().items()
+            for state in first.all_horizons
+            if lane in lanes and state.hours == hours
+        }
 
 
 def _sparse(vector: NDArray[np.float64]) -> dict[str, Any]:
@@ -202,4 +230,5 @@ def _read(answer: Mapping[str, Any]) -> _Forecasts:
         week=_dense(answer["counts"]["week"]),
         total=_dense(answer["counts"]["total"]),
         champions=dict(answer["champions"]),
+        fleet=list(answer["fleet"]),
     )

@@ -206,6 +206,13 @@ TOP = fields(
         )
     ),
 )
+PREDICTION = fields(
+    window_start_epoch_seconds=INTEGER,
+    made_epoch_seconds=INTEGER,
+    probability=SHARE,
+    foretold_maximum_volts=NUMBER,
+    alert=BOOLEAN,
+)
 PREDICTIONS = fields(
     **ENVELOPE,
     horizon_hours=INTEGER,
@@ -225,13 +232,7 @@ PREDICTIONS = fields(
             predictions_count=INTEGER,
         )
     ),
-)
-PREDICTION = fields(
-    window_start_epoch_seconds=INTEGER,
-    made_epoch_seconds=INTEGER,
-    probability=SHARE,
-    foretold_maximum_volts=NUMBER,
-    alert=BOOLEAN,
+    fleet=array(PREDICTION),
 )
 PREDICTIONS_OF_ONE = fields(
     **ENVELOPE,

@@ -63,12 +63,8 @@ def mount(
     pages = Pages(worker, access)
     models = Models(worker, peers)
     messages = Messages(worker)
-    steps = {
-        "Sampling": sampler.step,
-        "Backfill": Backfill(worker).step,
-        "Versions": models.step,
-        "Messages": messages.step,
-    }
+    steps = {"Sampling": sampler.step, "Backfill": Backfill(worker).step}
+    steps |= {"Versions": models.step, "Messages": messages.step}
 
     async def beside(_: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -80,9 +76,8 @@ def mount(
 
     application.cleanup_ctx.append(beside)
     streams = Streams()
-    application.middlewares.extend(
-        [_errors(pages), access.middleware, streams.middleware]
-    )
+    middlewares = [_errors(pages), access.middleware, streams.middleware]
+    application.middlewares.extend(middlewares)
     application.on_shutdown.append(streams.close)
     application.on_response_prepare.append(_add_headers)
     application.router.add_routes(

@@ -1,7 +1,7 @@
 """Versions of models on the wire, and the commands that go back to one.
 
-model-versions  {"v":1,"name":"lane-3"|"fleet","version":s,"made":s,"part":0,"parts":n,
-                 "summary":{…},"state":text}
+model-versions  {"v":1,"name":"lane-3"|"fleet"|"lane-3-24h"|…,"version":s,"made":s,
+                 "part":0,"parts":n,"summary":{…},"state":text}
                 state is a part of the version's JSON, bounded in length
 model-commands  {"v":1,"command":"roll-back","name","version":s,"at":s,"state":text}
                 with the whole of it, so that who obeys needs to ask nobody
@@ -9,7 +9,7 @@ model-commands  {"v":1,"command":"roll-back","name","version":s,"at":s,"state":t
 version is the start of the window that was learnt last, and so the same for repeats.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,9 @@ __all__ = [
     "decode_roll_back",
     "encode_roll_back",
     "encode_version",
-    "lane_in",
+    "ending",
     "lane_name",
+    "names",
 ]
 
 FLEET = "fleet"
@@ -51,15 +52,27 @@ def lane_name(lane: int) -> str:
     return f"lane-{lane}"
 
 
-def lane_in(name: str, lanes: int) -> int | None:
-    """Return the lane in which models live, by their name; None if none are so called.
+def ending(hours: int, horizons: Sequence[int]) -> str:
+    """Return how the names of models end that look so many hours ahead.
 
-    >>> lane_in("lane-3", 8), lane_in("fleet", 8), lane_in("lane-9", 8)
-    (3, 0, None)
+    >>> ending(12, (12, 24)), ending(24, (12, 24))
+    ('', '-24h')
     """
-    if name == FLEET:
-        return 0
-    return next((lane for lane in range(lanes) if lane_name(lane) == name), None)
+    return "" if hours == horizons[0] else f"-{hours}h"
+
+
+def names(lanes: int, horizons: Sequence[int]) -> dict[str, int]:
+    """Return the lane in which models live, by what they are called.
+
+    >>> names(1, (12, 24))
+    {'fleet': 0, 'lane-0': 0, 'fleet-24h': 0, 'lane-0-24h': 0}
+    """
+    bare = {FLEET: 0, **{lane_name(lane): lane for lane in range(lanes)}}
+    return {
+        name + ending(hours, horizons): lane
+        for hours in horizons
+        for name, lane in bare.items()
+    }
 
 
 def encode_version(

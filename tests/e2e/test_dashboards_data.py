@@ -83,7 +83,7 @@ class Prometheus:
 def road(nats_server, kafka_server, cassandra_server, environ_for, tmp_path):
     environ = environ_for(
         windows={"threshold_volts": 114.0},  # passed every day, so it is foreseen too
-        forecast={"horizon_hours": 1},  # scored after four seconds of simulated time
+        forecast={"horizons_hours": "1"},  # scored after four seconds of simulated time
         exporter={"interval_seconds": 2, "processes": f"tests={os.getpid()}"},
     )
     with Road(environ, tmp_path) as road:

@@ -270,7 +270,7 @@ def poisoned(log, **changes):
     [
         ({"v": 99}, "version 99 is not known"),
         ({"level": {"weights": [None]}}, "models: weights"),
-        ({"rules": None}, "models: size is missing"),
+        ({"rules": None}, "models: lead is missing"),
         ({"champion": "os.system"}, "no model is called"),
     ],
 )

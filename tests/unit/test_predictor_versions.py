@@ -14,8 +14,7 @@ from app.wire.models import (
     RollBack,
     encode_roll_back,
     encode_version,
-    lane_in,
-    lane_name,
+    names,
 )
 from tables.models import ModelsState
 from tests.unit.test_forecast_journal import (
@@ -137,8 +136,9 @@ def test_large_version_is_published_in_parts_and_fits_one_command_or_none():
 
 
 def test_names_say_in_which_lane_models_live():
-    assert [0, 7] == [lane_in(lane_name(lane), 8) for lane in (0, 7)]
-    assert [None, None] == [lane_in(name, 8) for name in ("lane-8", "lane-03")]
+    known = names(8, (12, 24))
+    assert [0, 7, 7] == [known[name] for name in ("fleet-24h", "lane-7", "lane-7-24h")]
+    assert known.keys().isdisjoint({"lane-8", "lane-03", "lane-1-12h"})
 
 
 # After an upgrade ------------------------------------------------------------------

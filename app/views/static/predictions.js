@@ -20,7 +20,10 @@ const scores = document.getElementById("scores");
 const empty = document.getElementById("empty");
 const counter = document.getElementById("count");
 const period = document.getElementById("period");
+const horizon = document.getElementById("horizon");
 let latest = null;
+
+const hours = () => (horizon ? `&hours=${horizon.querySelector("input:checked").value}` : "");
 
 function three(value) {
   return value == null ? DASH : value.toFixed(3);
@@ -83,17 +86,30 @@ function showOutlook({ transformers, alert_probability: alert }) {
   if (!transformers.length) empty.replaceChildren(...emptyText("Nothing is foreseen yet", "Predictions begin when the first windows close."));
 }
 
+// Of the fleet's maximum, the window in which it is likeliest to be over, or highest.
+function showFleet({ fleet }) {
+  const [top] = [...fleet].sort((a, b) => b.probability - a.probability || b.foretold_maximum_volts - a.foretold_maximum_volts);
+  setFigures(totals, {
+    fleet: volts(top?.foretold_maximum_volts),
+    fleet_note: top ? `${percent(top.probability)} % over, ${utc(top.window_start_epoch_seconds).slice(5)}` : "not foreseen yet",
+  });
+  document.getElementById("fleet").classList.toggle("is-over", Boolean(top?.alert));
+}
+
 function show() {
   const which = period.querySelector("input:checked").value;
   showTotals(latest, which);
   showScores(latest, which);
 }
 
-follow(() => "/api/v1/predictions?limit=20", (answer) => {
+const refresh = follow(() => `/api/v1/predictions?limit=20${hours()}`, (answer) => {
   latest = answer;
   show();
+  showFleet(answer);
+  setText(document.getElementById("hours"), String(answer.horizon_hours));
   showOutlook(answer);
   const alerts = answer.transformers_with_alert_count;
   setText(counter, `${count(alerts)} of ${count(answer.transformers_count)} transformers with an alert`);
 });
 period.addEventListener("input", () => latest && show());
+horizon?.addEventListener("input", () => refresh());
