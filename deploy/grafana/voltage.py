@@ -43,6 +43,8 @@ def dashboard() -> models.Dashboard:
             _temperature(),
             _exceedances(),
             _lines(),
+            _open_alerts(),
+            _alert_events(),
         ],
         variables=[_lead()],
     )
@@ -165,4 +167,28 @@ def _lines() -> Graph:
             f"topk(10, sum by (line) ({over}) / (sum by (line) ({read}) > 0))",
             "line {{line}}",
         ),
+    )
+
+
+def _open_alerts() -> Graph:
+    opened = select("smartmeter_alerts_open_alerts")
+    return graph(
+        "Open alerts",
+        "Transformers that are outside now, by whether somebody has seen it; the page"
+        " Alerts of any worker names them.",
+        "short",
+        Query(f"sum by (state) ({opened})", "{{state}}"),
+        draw="steps",
+        stack=True,
+    )
+
+
+def _alert_events() -> Graph:
+    happened = rate("smartmeter_alerts_events_published_total")
+    return graph(
+        "What happens to alerts",
+        "Alerts raised, acknowledged and cleared.",
+        "cps",
+        Query(f"sum by (event) ({happened})", "{{event}}"),
+        draw="bars",
     )
