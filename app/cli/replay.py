@@ -190,7 +190,8 @@ async def _reset(
     if running and not dry_run:
         raise ReplayRefused(
             f"{running} processes of {group} run: stop them (`smartmeter {command}`),"
-            " replay, and start them again"
+            " replay, and start them again; one that was just stopped counts for another"
+            f" {topology.settings.kafka.session_timeout_seconds:.0f} s"
         )
     if not committed:
         raise ReplayRefused(f"{group} has read nothing yet: it begins at the beginning")
