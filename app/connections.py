@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 from nats.aio.client import Client, RawCredentials
 
+from app import broken_connections
 from app.errors import AccessDenied, KafkaUnavailable, NatsUnavailable, SettingsError
 from app.settings import Settings
 from app.tls import tls_context, trust_trouble
@@ -30,6 +31,8 @@ __all__ = [
     "nats_options",
     "nats_servers",
 ]
+
+broken_connections.mend()
 
 logger = logging.getLogger(__name__)
 
