@@ -190,7 +190,7 @@ async def _reset(
     if running and not dry_run:
         raise ReplayRefused(
             f"{running} processes of {group} run: stop them (`smartmeter {command}`),"
-            " replay, and start them again; one that was just stopped counts for another"
+            " replay, and start them again; one that was just stopped still counts for"
             f" {topology.settings.kafka.session_timeout_seconds:.0f} s"
         )
     if not committed:
