@@ -39,7 +39,13 @@ def change(lane: int, state: AlertsState, events: Sequence[Any]) -> Change:
             else:
                 rows = ClosedRows.from_columns(decode_event(event.value))
                 happened += state.take(rows)
-        except (RejectedMessage, KeyError, TypeError, ValueError) as error:
+        except (
+            RejectedMessage,
+            KeyError,
+            TypeError,
+            ValueError,
+            OverflowError,
+        ) as error:
             # Only our own stages write here; another build, perhaps.
             logger.warning(
                 "%s/%s at %s is of no use to the alerts: %r",

@@ -103,7 +103,7 @@ def decode_command(value: bytes | None) -> Acknowledge:
     try:
         parse_name(fields["alert"])
         return Acknowledge(alert=fields["alert"], at=int(fields["at"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RejectedMessage(Reason.JSON, f"not a command: {error!r}") from None
 
 

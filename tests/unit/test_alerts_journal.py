@@ -236,10 +236,11 @@ def test_event_of_no_use_is_told_and_changes_nothing(caplog):
         event(WINDOWS, 1, b"{"),
         event(COMMANDS, 0, encode_event({"command": "delete", "alert": "x", "at": 1})),
         event(COMMANDS, 1, encode_event({"command": "acknowledge", "alert": "x"})),
+        event(COMMANDS, 2, b'{"v":1,"command":"acknowledge","alert":"x","at":1e999}'),
     ]
     change = agent.change(0, state, bad)
     assert ([], []) == (change.body["alerts"], change.results)
-    assert 4 == caplog.text.count("of no use to the alerts")
+    assert 5 == caplog.text.count("of no use to the alerts")
 
 
 def test_a_command_survives_the_wire():
