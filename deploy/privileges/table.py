@@ -122,6 +122,8 @@ def _worker(topology: Topology) -> Privileges:
     others = (topology.readings, topology.weather)  # the bridge's alone
     written = [topic for topic in topology.topics if topic not in others]
     return Privileges(
+        # The page of messages shows what goes out.
+        subscribe=(f"{inbox_prefix('worker')}.>", *topology.results_subjects),
         kafka=(
             *_metadata(topology),
             *_on(topology.topics, READ),
@@ -185,6 +187,7 @@ def _operator(topology: Topology) -> Privileges:
                 prefixed=True,
             ),
             *_on((topology.dead_letters,), WRITE),  # marks of what was replayed
+            *_on((topology.model_commands,), WRITE),  # back to a version
             Rule("group", f"{namespace}-", (READ, DESCRIBE, "Delete"), prefixed=True),
         ),
         cassandra=tuple(
@@ -253,9 +256,14 @@ def _bucket_reading(bucket: str) -> Iterator[str]:
 def nats_permissions(account: Privileges) -> dict[str, Any]:
     """Return the `permissions` of a user in nats-server's configuration."""
     return {
-        "publish": {"allow": list(account.publish)},
-        "subscribe": {"allow": list(account.subscribe)},
+        "publish": _only(account.publish),
+        "subscribe": _only(account.subscribe),
     }
+
+
+def _only(subjects: Sequence[str]) -> dict[str, list[str]]:
+    # nats-server takes an empty list of what is allowed for no limit at all.
+    return {"allow": list(subjects)} if subjects else {"deny": [">"]}
 
 
 def kafka_rules(topology: Topology) -> Iterator[tuple[str, Rule]]:

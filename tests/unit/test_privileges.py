@@ -46,9 +46,11 @@ def test_only_the_bridge_writes_what_windows_are_made_of():
 
 def test_only_workers_write_results_and_journals():
     others = (TOPOLOGY.readings, TOPOLOGY.weather, TOPOLOGY.dead_letters)
+    asked_too = {TOPOLOGY.model_commands: {"operator"}}
     for topic in TOPOLOGY.topics:
         if topic not in others:
-            assert {"worker"} == who_may("Write", topic), topic.name
+            expected = {"worker"} | asked_too.get(topic, set())
+            assert expected == who_may("Write", topic), topic.name
         is_journal = topic.name.endswith("-journal")
         assert ({"worker"} if is_journal else set()) == who_may("Delete", topic)
 
@@ -109,7 +111,9 @@ def test_no_account_is_called_like_those_of_the_launcher():
 def test_texts_hold_every_account_and_no_password():
     texts = {name: make(TOPOLOGY) for name, make in TEXTS.items()}
     users = json.loads(texts["nats"])["authorization"]["users"]
-    assert {"simulator", "bridge", "operator"} == {user["user"] for user in users}
+    publish = {user["user"]: user["permissions"]["publish"] for user in users}
+    assert {"simulator", "bridge", "worker", "operator"} == publish.keys()
+    assert {"deny": [">"]} == publish["worker"]  # it only listens
     assert all(user["password"].startswith("$") for user in users)
     for account, its in ACCOUNTS.items():
         assert (f"User:{account} " in texts["kafka"]) == bool(its.kafka)
