@@ -64,7 +64,8 @@ async def find(topology: Topology, wanted: Wanted, *, most: int) -> Found:
     """Return the newest wanted letters, each once.
 
     Raises:
-        KafkaError, TimeoutError: The broker does not answer.
+        AccessDenied, KafkaUnavailable: No broker answers, or one refuses us.
+        KafkaError, TimeoutError: The broker does not answer any more.
     """
     found = Found()
     known: OrderedDict[str, None] = OrderedDict()
@@ -108,7 +109,8 @@ async def newest(topology: Topology, most: int) -> list[DeadLetter]:
     """Return the letters among the newest records, in the order of their writing.
 
     Raises:
-        KafkaError, TimeoutError: The broker does not answer.
+        AccessDenied, KafkaUnavailable: No broker answers, or one refuses us.
+        KafkaError, TimeoutError: The broker does not answer any more.
     """
     letters = []
     async for value in _values(topology, most):
@@ -118,6 +120,7 @@ async def newest(topology: Topology, most: int) -> list[DeadLetter]:
 
 
 async def _values(topology: Topology, most: int | None = None) -> AsyncIterator[bytes]:
+    await connections.knock_at_kafka(topology.settings)
     consumer: Any = AIOKafkaConsumer(
         **connections.kafka_options(topology.settings), enable_auto_commit=False
     )

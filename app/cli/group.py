@@ -32,7 +32,7 @@ from tenacity import (
 from app import connections
 from app.topology import Topology
 
-__all__ = ["Groups", "Lag", "Member", "Progress", "progress"]
+__all__ = ["Groups", "Lag", "Member", "Progress", "member", "progress"]
 
 STAMP_SECONDS_MAX = 3.0
 FETCH_MILLISECONDS_MAX = 200
@@ -132,7 +132,7 @@ class Groups:
             reraise=True,
         )
         members: list[Any] = await patience(self._members, group)
-        return [_member(fields) for fields in members]
+        return [member(fields) for fields in members]
 
     async def _members(self, group: str) -> list[Any]:
         (described,) = await self._admin.describe_consumer_groups([group])
@@ -222,7 +222,8 @@ class Groups:
         return stamps
 
 
-def _member(fields: tuple[str, str, str, bytes, bytes]) -> Member:
+def member(fields: tuple[str, str, str, bytes, bytes]) -> Member:
+    """Return what Kafka says of a member: id, client, host, metadata, assignment."""
     _, _, host, metadata, assignment = fields
     partitions: dict[str, list[int]] = defaultdict(list)
     if assignment:

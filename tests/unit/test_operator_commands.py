@@ -10,12 +10,17 @@ import time
 import click
 import nats.errors
 import pytest
+from aiokafka.coordinator.protocol import (
+    ConsumerProtocolMemberAssignment,
+    ConsumerProtocolMemberMetadata,
+)
 from aiokafka.errors import KafkaConnectionError
 from click.testing import CliRunner
 
 from app.cli import COMMANDS, cli
 from app.cli.doctor import examine
 from app.cli.failures import failure
+from app.cli.group import member
 from app.cli.hops import Hop, HopFailed, compared
 from app.cli.lag import Row, summed
 from app.cli.monitor import Expected
@@ -163,6 +168,23 @@ def test_clock_that_is_off_is_named_with_its_server():
 
 
 # lag, monitor, replay --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "url"),
+    [
+        (b'{"url": "http://10.0.0.7:6066", "assignment": {}}', "http://10.0.0.7:6066"),
+        (b"", ""),
+        (b"not of Faust", ""),
+        (b"[1]", ""),
+    ],
+)
+def test_member_of_a_group_is_known_by_its_web_view_if_it_tells_one(told, url):
+    metadata = ConsumerProtocolMemberMetadata(0, ["readings"], told).encode()
+    assignment = ConsumerProtocolMemberAssignment(0, [("readings", [3, 4])], b"")
+    found = member(("id", "client", "/10.0.0.7", metadata, assignment.encode()))
+    assert (url, "10.0.0.7") == (found.url, found.host)
+    assert {"readings": [3, 4]} == found.partitions
 
 
 def test_lag_of_a_topic_is_the_sum_of_its_lanes_since_the_oldest():
