@@ -2,22 +2,25 @@
 
 Each is a file under deploy/compose/secrets, which git does not see; one that is there
 stays. Containers read them as other users, so that the folder, not each file, is closed
-to everybody else of this machine.
+to everybody else of this machine. Every process has an account of its own, which may do
+what deploy/privileges says.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from app import settings
+from app.topology import Topology
+from deploy.privileges.table import Privileges, nats_permissions, privileges
+
 __all__ = ["FOLDER", "prepare"]
 
 FOLDER = Path(__file__).parent / "compose" / "secrets"
-PLAIN = (
-    "nats_password",
+OTHERS = (
     "nats_routes_password",
-    "kafka_password",
     "kafka_broker_password",
-    "cassandra_password",
     "cassandra_admin_password",
     "read_token",
     "operator_token",
@@ -29,42 +32,67 @@ LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 def prepare(folder: Path = FOLDER) -> list[Path]:
     """Make the secrets that are missing; return their files."""
+    accounts = privileges(Topology(settings.load({})))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in PLAIN:
+    names = [*(f"{account}_password" for account in accounts), *OTHERS]
+    for name in names:
         _write(folder / name, secrets.token_hex(SECRET_BYTES))
-    known = {name: (folder / name).read_text(encoding="utf-8") for name in PLAIN}
-    for name, text in _derived(known).items():
+    known = {name: (folder / name).read_text(encoding="utf-8") for name in names}
+    passwords = {account: known[f"{account}_password"] for account in accounts}
+    for name, text in {
+        "kafka_listeners": _listeners(passwords, known["kafka_broker_password"]),
+        "nats_users": _users(accounts, passwords),
+        "nats_routes": _routes(known["nats_routes_password"]),
+        "cassandra_accounts": _roles(accounts, passwords),
+    }.items():
         _write(folder / name, text)
     return sorted(folder.iterdir())
 
 
-def _derived(known: Mapping[str, str]) -> dict[str, str]:
-    """Return what the servers read, made of the passwords."""
-    broker, user = known["kafka_broker_password"], known["kafka_password"]
-    login = (
-        f'{LOGIN} username="broker" password="{broker}"'
-        f' user_broker="{broker}" user_smartmeter="{user}";'
-    )
-    listeners = "".join(
+def _listeners(passwords: Mapping[str, str], broker: str) -> str:
+    """Return who may come to Kafka; what each may do there, no rule says."""
+    users = {"broker": broker, **passwords}
+    known = " ".join(f'user_{user}="{password}"' for user, password in users.items())
+    login = f'{LOGIN} username="broker" password="{broker}" {known};'
+    return "".join(
         f"listener.name.{name}.plain.sasl.jaas.config={login}\n"
         for name in ("clients", "controller")
     )
-    route = known["nats_routes_password"]
-    routes = ", ".join(
-        f'"nats://route:{route}@{host}:6222"' for host in ("nats", "nats-2", "nats-3")
-    )
-    return {
-        "kafka_listeners": listeners,
-        "nats_users": (
-            "authorization {\n"
-            f'  user: smartmeter\n  password: "{known["nats_password"]}"\n}}\n'
-        ),
-        "nats_routes": (
-            "cluster {\n  name: smartmeter\n  listen: 0.0.0.0:6222\n"
-            f'  authorization {{ user: route, password: "{route}" }}\n'
-            f"  routes: [{routes}]\n}}\n"
-        ),
+
+
+def _users(accounts: Mapping[str, Privileges], passwords: Mapping[str, str]) -> str:
+    users = [
+        {"user": account, "password": passwords[account]}
+        | {"permissions": nats_permissions(its)}
+        for account, its in accounts.items()
+        if its.publish or its.subscribe
+    ]
+    return json.dumps({"authorization": {"users": users}}, indent=2)
+
+
+def _routes(password: str) -> str:
+    hosts = ("nats", "nats-2", "nats-3")
+    cluster = {
+        "name": "smartmeter",
+        "listen": "0.0.0.0:6222",
+        "authorization": {"user": "route", "password": password},
+        "routes": [f"nats://route:{password}@{host}:6222" for host in hosts],
     }
+    return json.dumps({"cluster": cluster}, indent=2)
+
+
+def _roles(accounts: Mapping[str, Privileges], passwords: Mapping[str, str]) -> str:
+    """Return what makes Cassandra's roles; a second time it changes nothing."""
+    statements = []
+    for account, its in accounts.items():
+        if its.cassandra:
+            password = f"PASSWORD = '{passwords[account]}'"
+            statements += [
+                f"CREATE ROLE IF NOT EXISTS {account};",
+                f"ALTER ROLE {account} WITH LOGIN = true AND {password};",
+                *(f"GRANT {grant} TO {account};" for grant in its.cassandra),
+            ]
+    return "\n".join(statements) + "\n"
 
 
 def _write(path: Path, text: str) -> None:

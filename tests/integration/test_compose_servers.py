@@ -16,6 +16,8 @@ from aiokafka.errors import KafkaError
 from app import connections, settings, topics
 from app.connections import NatsClient
 from app.errors import AccessDenied, NatsUnavailable
+from app.topology import Topology
+from bridge.stream import ensure_stream
 from deploy import services_secrets
 from deploy.local import ports
 from deploy.local.servers.kafka import Kafka
@@ -66,7 +68,7 @@ class Composed(Kafka):
         environ = {
             "kafka__servers": f"127.0.0.1:{ports['client']}",
             "kafka__sasl_mechanism": "PLAIN",
-            "kafka__user": "smartmeter",
+            "kafka__user": "operator",
             "kafka__password": self.password,
             **other,
         }
@@ -77,7 +79,7 @@ def test_kafka_with_secrets_lets_in_who_knows_the_password(secrets, tmp_path):
     model = composed("compose.yaml", "secrets.yaml")
     environment = model["services"]["kafka"]["environment"]
     kafka = Composed(environment, secrets["kafka_listeners"])
-    kafka.password = secrets["kafka_password"]
+    kafka.password = secrets["operator_password"]
     stack = Stack(tmp_path / "stack", usual_ports=False, servers={"kafka": kafka})
     with stack.running():
         its_ports = stack.ledger.read()["kafka"].ports
@@ -89,17 +91,19 @@ def test_kafka_with_secrets_lets_in_who_knows_the_password(secrets, tmp_path):
             asyncio.run(connections.knock_at_kafka(wrong))
 
 
-async def connect(servers, password):
+async def connect(servers, account, password):
     loaded = settings.load(
         {
             "SMARTMETER_NATS__SERVERS": servers,
-            "SMARTMETER_NATS__USER": "smartmeter",
+            "SMARTMETER_NATS__REPLICAS": "3",
+            "SMARTMETER_NATS__USER": account,
             "SMARTMETER_NATS__PASSWORD": password,
+            "SMARTMETER_NATS__INBOX_PREFIX": f"_INBOX.{account}",
         }
     )
     client = NatsClient()
     await connections.connect_nats(client, loaded, name="test")
-    return client
+    return client, Topology(loaded)
 
 
 async def test_three_nats_with_secrets_are_one_for_those_who_know(secrets, tmp_path):
@@ -136,26 +140,32 @@ async def test_three_nats_with_secrets_are_one_for_those_who_know(secrets, tmp_p
             log = (folder / "log").open("w")
             processes.append(subprocess.Popen([binary, *words], stderr=log))
         servers = ",".join(f"nats://127.0.0.1:{places[name][4222]}" for name in names)
-        client = await until_stored(servers, secrets["nats_password"])
-        await client.close()
+        await until_there_is_a_stream(servers, secrets["bridge_password"])
+        meter, topology = await connect(
+            servers, "simulator", secrets["simulator_password"]
+        )
+        subject = f"{topology.subject}.data.11.1.1"
+        assert 1 == (await meter.jetstream().publish(subject, b"1")).seq
+        await meter.close()
         with pytest.raises(AccessDenied):
-            await connect(servers, "guessed")
+            await connect(servers, "simulator", "guessed")
     finally:
         for process in processes:
             process.kill()
             process.wait()
 
 
-async def until_stored(servers, password):
-    """Return a client of a cluster that has stored a message on all three."""
+async def until_there_is_a_stream(servers, password):
+    """Make the stream as the bridge does, once the three have found each other."""
     async with asyncio.timeout(START_SECONDS_MAX):
         while True:
             try:
-                client = await connect(servers, password)
-                jetstream = client.jetstream()
-                await jetstream.add_stream(name="T", subjects=["t"], num_replicas=3)
-                await jetstream.publish("t", b"1")
+                client, topology = await connect(servers, "bridge", password)
+                await ensure_stream(client.jetstream(), topology)
+                info = await client.jetstream().stream_info(topology.stream)
+                await client.close()
             except (NatsUnavailable, nats.errors.Error, OSError):
                 await asyncio.sleep(0.3)
             else:
-                return client
+                assert 3 == info.config.num_replicas
+                return

@@ -1,5 +1,6 @@
 """The Compose files: valid, pinned, unprivileged, and every name in them is real."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -13,10 +14,10 @@ import yaml
 
 from app import settings
 from app.cli import cli
-from app.metrics.cassandra import QUERIES
-from app.topology import EVENT_BYTES_MAX
+from app.topology import EVENT_BYTES_MAX, Topology
 from deploy import services_secrets
 from deploy.local import lock
+from deploy.privileges.table import privileges
 from deploy.services import SERVICES
 from tests.composed import FOLDER, composed, loaded, schema
 
@@ -284,7 +285,7 @@ def test_made_secrets_stay_and_are_closed_to_others(tmp_path):
     assert before == after
     assert len(set(before.values())) == len(before)
     assert 0o700 == folder.stat().st_mode & 0o777
-    assert before["kafka_password"] in before["kafka_listeners"]
+    assert before["worker_password"] in before["kafka_listeners"]
 
 
 def test_prometheus_with_secrets_differs_by_the_token_alone():
@@ -313,11 +314,45 @@ def test_configuration_of_nats_is_one(path, tmp_path):
     assert 0 == done.returncode, done.stderr
 
 
-def test_account_may_read_what_the_exporter_asks_of_cassandra():
-    text = (FOLDER / "accounts.sh").read_text()
-    (tables,) = re.findall(r"for table in (.*); do", text)
-    assert set(tables.split()) == QUERIES.keys()
+def test_accounts_have_the_rights_of_the_table_and_no_more(tmp_path):
+    made = {p.name: p.read_text() for p in services_secrets.prepare(tmp_path / "s")}
+    users = json.loads(made["nats_users"])["authorization"]["users"]
+    assert {"simulator", "bridge", "operator"} <= {user["user"] for user in users}
+    table = privileges(Topology(settings.load({})))
+    for user in users:
+        allowed = user["permissions"]["publish"]["allow"]
+        assert list(table[user["user"]].publish) == allowed
+    grants = re.findall(r"GRANT (.*) TO (\w+);", made["cassandra_accounts"])
+    assert {(g, name) for name, its in table.items() for g in its.cassandra} == {
+        *grants
+    }
     done = subprocess.run(
         ["bash", "-n", FOLDER / "accounts.sh"], capture_output=True, check=False
     )
     assert b"" == done.stderr
+
+
+def test_each_process_is_the_account_that_may_do_its_work():
+    model = composed("compose.yaml", "secrets.yaml")
+    table = privileges(Topology(settings.load({})))
+    steps = {"topics": "operator", "schema": "operator", "batch": "operator"}
+    for name, service in smartmeter(model).items():
+        environ = variables(service)
+        account = steps.get(name, name)
+        users = {
+            value
+            for key, value in environ.items()
+            if key.endswith(("__USER", "__USERNAME"))
+        }
+        assert {account} == users
+        its = table[account]
+        for variable, rights in (
+            ("SMARTMETER_NATS__USER", its.publish or its.subscribe),
+            ("SMARTMETER_KAFKA__USER", its.kafka),
+            ("SMARTMETER_ARCHIVE__USERNAME", its.cassandra),
+        ):
+            # The steps, which are the operator's, go to one server each.
+            assert (variable in environ) == bool(rights) or name in steps
+        if "SMARTMETER_NATS__USER" in environ:
+            prefix = environ["SMARTMETER_NATS__INBOX_PREFIX"]
+            assert f"{prefix}.>" in its.subscribe

@@ -221,7 +221,7 @@ def test_every_stage_has_a_disruption_budget(objects):
 def test_network_lets_each_stage_reach_what_it_needs(objects):
     needs = {
         "bridge": {4222, 9092},
-        "worker": {9092, 9042},
+        "worker": {4222, 9092, 9042},
         "archive": {9092, 9042},
         "exporter": {8222, 9092, 9042},
         "setup": {9092, 9042},
