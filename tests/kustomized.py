@@ -114,9 +114,12 @@ def _merge(target, change):
         if isinstance(value, dict):
             _merge(target.setdefault(key, {}), value)
         elif isinstance(value, list) and value and "name" in value[0]:
+            there = {each["name"]: each for each in target.setdefault(key, [])}
             for item in value:
-                (found,) = (e for e in target[key] if e["name"] == item["name"])
-                _merge(found, item)
+                if item["name"] in there:
+                    _merge(there[item["name"]], item)
+            # What is new stands first, as Kustomize has it.
+            target[key][:0] = [item for item in value if item["name"] not in there]
         else:
             target[key] = value
 

@@ -17,6 +17,7 @@ from app import settings
 from app.cli import cli
 from app.topology import Topology
 from deploy.local import lock
+from deploy.privileges.table import privileges
 from tests.declared import metrics_asked_for, metrics_declared
 from tests.kustomized import FOLDER, TEMPLATED, built
 
@@ -282,11 +283,28 @@ def test_scaling_stays_within_the_lanes_and_asks_what_exists():
     assert not groups
 
 
-def test_secrets_are_files_of_one_secret():
+def test_each_process_is_the_account_that_may_do_its_work(tmp_path):
     objects = built(FOLDER / "overlays" / "production")
-    for _, spec, container in ours(objects):
-        (volume,) = [v for v in spec["volumes"] if v["name"] == "secrets"]
-        assert "smartmeter" == volume["secret"]["secretName"]
+    table = privileges(Topology(DEFAULTS))
+    steps = {"topics": "operator", "schema": "operator"}
+    for name, spec, container in ours(objects):
+        account = steps.get(name, name)
+        (volume,) = [v for v in spec["volumes"] if v["name"] == "account"]
+        assert f"smartmeter-{account}" == volume["secret"]["secretName"]
         mounts = {m["name"]: m for m in container["volumeMounts"]}
-        assert MOUNT == mounts["secrets"]["mountPath"]
+        assert MOUNT == mounts["account"]["mountPath"]
+        its = table[account]
+        loaded = settings.load(environ_of(objects, container, tmp_path))
+        for user, rights in (
+            (loaded.nats.user, its.publish or its.subscribe),
+            (loaded.kafka.user, its.kafka),
+            (loaded.archive.username, its.cassandra),
+        ):
+            # The steps, which are the operator's, go to one server each.
+            assert (account if rights else "") == user or name in steps
+        if loaded.nats.user:
+            assert f"{loaded.nats.inbox_prefix}.>" in its.subscribe
     assert not of(objects, "Secret")
+    (trigger,) = of(objects, "TriggerAuthentication")
+    secrets = {each["name"] for each in trigger["spec"]["secretTargetRef"]}
+    assert {"smartmeter-exporter"} == secrets
