@@ -1,7 +1,8 @@
 """Count and checksum of readings by partition of raw_data, from two places.
 
 Each reading becomes one number; the checksum of a partition is their sum modulo 2**64,
-so that the order does not matter, and one that is lost, twice or changed shows.
+so that the order does not matter, and one that is lost, twice or changed shows. The
+sum of the voltages gives the mean that `batch averages` is to find.
 """
 
 from collections.abc import Iterator
@@ -12,22 +13,22 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from app.sinks.scan import Scan
-from app.sinks.tables import RAW_DATA
+from app.sinks.tables import AVERAGES, RAW_DATA
 
-__all__ = ["Ledger", "of_cassandra", "of_kafka"]
+__all__ = ["Ledger", "averages_of_cassandra", "of_cassandra", "of_kafka"]
 
 DAY_SECONDS = 86_400
 MIXERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], "u8")
 
 
 class Ledger:
-    """(line, transformer, day) with the count and the checksum of its readings."""
+    """(line, transformer, day) with count, checksum and voltage sum of its readings."""
 
     def __init__(self) -> None:
-        self.partitions: dict[tuple[int, int, int], tuple[int, int]] = {}
+        self.partitions: dict[tuple[int, int, int], tuple[int, int, float]] = {}
 
     def __len__(self) -> int:
-        return sum(count for count, _ in self.partitions.values())
+        return sum(count for count, *_ in self.partitions.values())
 
     def add(self, line, transformer, usagepoint, timestamp, voltage) -> None:
         """Add readings, as columns; timestamp in epoch seconds, voltage as float32."""
@@ -42,10 +43,20 @@ class Ledger:
         mixed ^= mixed >> np.uint64(29)
         mixed *= MIXERS[0]
         for at, key in enumerate(map(tuple, keys.tolist())):
-            mine = mixed[place.reshape(-1) == at] if len(keys) > 1 else mixed
-            count, checksum = self.partitions.get(key, (0, 0))
-            checksum = (checksum + int(mine.sum(dtype="u8"))) % 2**64
-            self.partitions[key] = count + len(mine), checksum
+            mine = place.reshape(-1) == at
+            count, checksum, total = self.partitions.get(key, (0, 0, 0.0))
+            checksum = (checksum + int(mixed[mine].sum(dtype="u8"))) % 2**64
+            total += float(voltage[mine].sum(dtype=np.float64))
+            self.partitions[key] = count + int(mine.sum()), checksum, total
+
+    def differences(self, other: "Ledger") -> set[tuple[int, int, int]]:
+        """Return the partitions whose counts or checksums are not the other's."""
+        mine, theirs = self.partitions, other.partitions
+        return {
+            key
+            for key in mine.keys() | theirs.keys()
+            if mine.get(key, ())[:2] != theirs.get(key, ())[:2]
+        }
 
 
 def of_cassandra(archive, keyspace: str) -> Ledger:
@@ -54,15 +65,7 @@ def of_cassandra(archive, keyspace: str) -> Ledger:
     names = [*RAW_DATA.partition, "usagepoint", "hour", "minute", "second", "voltage"]
     with Scan(archive, keyspace) as scan:
         for page in scan.everything(RAW_DATA, names):
-            days = np.array(
-                [
-                    f"{year:04}-{month:02}-{day:02}"
-                    for year, month, day in zip(
-                        page["year"], page["month"], page["day"], strict=True
-                    )
-                ],
-                "M8[D]",
-            ).astype(np.int64)
+            days = _days(page)
             clock = (page["hour"] * 60 + page["minute"]) * 60 + page["second"]
             ledger.add(
                 np.asarray(page["line"]),
@@ -72,6 +75,24 @@ def of_cassandra(archive, keyspace: str) -> Ledger:
                 np.asarray(page["voltage"], np.float32),
             )
     return ledger
+
+
+def averages_of_cassandra(archive, keyspace: str) -> dict[tuple, float]:
+    """Read what `batch averages` has written, by partition."""
+    found = {}
+    names = [*RAW_DATA.partition, "voltage_avg"]
+    with Scan(archive, keyspace) as scan:
+        for page in scan.everything(AVERAGES, names):
+            columns = (page["line"], page["transformer"], _days(page))
+            keys = zip(*(column.tolist() for column in columns), strict=True)
+            found |= zip(keys, page["voltage_avg"].tolist(), strict=True)
+    return found
+
+
+def _days(page) -> np.ndarray:
+    dates = zip(page["year"], page["month"], page["day"], strict=True)
+    texts = [f"{year:04}-{month:02}-{day:02}" for year, month, day in dates]
+    return np.array(texts, "M8[D]").astype(np.int64)
 
 
 async def of_kafka(servers: str, topic: str, lanes: int) -> Ledger:

@@ -6,11 +6,13 @@ Simulator, the three servers, bridge, live worker and archive worker. First a st
 rate for some minutes: lags are to stay flat, and afterwards every reading that was
 published is to be counted and to be a row in Cassandra. Then a lower rate, during which
 probes are published: readings of a transformer of their own, each of a voltage that the
-transformer's page, open as a browser has it, is seen to show.
+transformer's page, open as a browser has it, is seen to show. In between, the stored
+rows are compared with the frames by count and checksum, and the batches run over them.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 import secrets
 import statistics
@@ -29,7 +31,7 @@ from app.domain.readings import EXTRA_COLUMNS
 from app.wire.meter import encode_readings
 from deploy.local.process import Process, spawn
 from tests.archived import Archived
-from tests.bench.ledger import of_cassandra, of_kafka
+from tests.bench.ledger import averages_of_cassandra, of_cassandra, of_kafka
 from tests.servers import Servers
 
 SERVERS = ("nats", "kafka", "cassandra")
@@ -43,6 +45,7 @@ DRAIN_SECONDS_MAX = 120
 WARM_SECONDS = 10.0
 PROBE_LINE, PROBE_TRANSFORMER = 9_001, 1
 PROBE_SECONDS_MAX = 10.0
+FLOAT32_VOLTS = 2e-5  # what a float32 near 120 V can be away from the exact mean
 
 
 @dataclass
@@ -160,16 +163,17 @@ def late(road: Archived) -> float:
 
 
 def account(road: Archived, published: int) -> dict[str, int]:
-    """Compare raw_data with the frames in Kafka, by partition; return the counts."""
+    """Compare raw_data with the frames in Kafka, by partition; return the figures.
+
+    Then the batches: their averages are to be those of the frames, in bounded memory,
+    and what was streamed is to be what is stored.
+    """
     kafka = road.settings.kafka.servers
     topic = road.topology.readings
+    archive, keyspace = road.settings.archive, road.topology.keyspace
     framed = asyncio.run(of_kafka(kafka, topic.name, topic.partitions))
-    stored = of_cassandra(road.settings.archive, road.topology.keyspace)
-    differ = {
-        key
-        for key in framed.partitions.keys() | stored.partitions.keys()
-        if framed.partitions.get(key) != stored.partitions.get(key)
-    }
+    stored = of_cassandra(archive, keyspace)
+    differ = framed.differences(stored)
     assert not differ, f"{len(differ)} partitions differ: {sorted(differ)[:5]}"
     assert published == len(framed) == len(stored), (published, len(framed))
     print(
@@ -177,7 +181,40 @@ def account(road: Archived, published: int) -> dict[str, int]:
         " checksums equal those of the frames in Kafka",
         flush=True,
     )
-    return {"raw_data": len(stored), "partitions": len(stored.partitions)}
+    seconds, megabytes, _ = batch(road, "averages")
+    means = {k: total / count for k, (count, _, total) in framed.partitions.items()}
+    found = averages_of_cassandra(archive, keyspace)
+    assert means.keys() == found.keys(), (len(means), len(found))
+    worst = max(abs(found[key] - mean) for key, mean in means.items())
+    assert worst < FLOAT32_VOLTS, worst
+    _, verify_megabytes, said = batch(road, "verify")
+    assert "No difference." in said, said
+    return {
+        "raw_data": len(stored),
+        "partitions": len(stored.partitions),
+        "averages_seconds": round(seconds, 1),
+        "averages_megabytes": round(megabytes),
+        "verify_megabytes": round(verify_megabytes),
+    }
+
+
+def batch(road: Archived, word: str) -> tuple[float, float, str]:
+    """Run a batch; return its seconds, its largest resident memory and its words."""
+    log = road.folder / f"batch-{word}.log"
+    began = time.monotonic()
+    process = spawn(
+        [sys.executable, "-m", "app", "batch", word], log=log, environ=road.environ
+    )
+    most = 0
+    while process.alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            most = max(most, process.resident_bytes)
+        time.sleep(0.05)
+    seconds = time.monotonic() - began
+    said = log.read_text()
+    assert process.exit_code == 0, said[-2_000:]
+    print(f"batch {word}: {seconds:.0f} s, {most / 1e6:.0f} MB", flush=True)
+    return seconds, most / 1e6, said
 
 
 async def freshness(road: Archived, seconds: float) -> list[float]:
@@ -236,7 +273,7 @@ def main() -> None:
     """Run the road, measure, and print one JSON line at the end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=15_000, help="readings per second")
-    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--seconds", type=float, default=330.0)
     parser.add_argument("--probe-rate", type=int, default=5_000)
     parser.add_argument("--probe-seconds", type=float, default=60.0)
     options = parser.parse_args()
