@@ -10,6 +10,7 @@ import click
 import orjson
 
 from app import settings
+from app.cli.failures import failure
 from app.topology import Topology
 
 __all__ = ["Row", "command", "shown", "summed"]
@@ -216,10 +217,19 @@ async def _watch(
 ) -> None:
     from rich.live import Live
 
+    rows: list[Row] = []
     with Live(auto_refresh=False) as live:
         while True:
-            table = _table(await _rows(topology, stages), lanes)
-            table.caption = time.strftime("%H:%M:%S")
+            said = ""
+            try:
+                rows = await _rows(topology, stages)
+            except Exception as error:
+                told = failure(error)
+                if told is None:
+                    raise
+                said = f"; {told.line}"  # what was seen last stays
+            table = _table(rows, lanes)
+            table.caption = f"{time.strftime('%H:%M:%S')}{said}"
             live.update(table, refresh=True)
             await asyncio.sleep(every)
 
