@@ -17,7 +17,7 @@ from app.cli import cli
 from app.topology import EVENT_BYTES_MAX, Topology
 from deploy import services_secrets
 from deploy.local import lock
-from deploy.privileges.table import privileges
+from deploy.privileges.table import nats_permissions, privileges
 from deploy.services import SERVICES
 from tests.composed import FOLDER, composed, loaded, schema
 
@@ -320,8 +320,7 @@ def test_accounts_have_the_rights_of_the_table_and_no_more(tmp_path):
     assert {"simulator", "bridge", "operator"} <= {user["user"] for user in users}
     table = privileges(Topology(settings.load({})))
     for user in users:
-        allowed = user["permissions"]["publish"]["allow"]
-        assert list(table[user["user"]].publish) == allowed
+        assert nats_permissions(table[user["user"]]) == user["permissions"]
     grants = re.findall(r"GRANT (.*) TO (\w+);", made["cassandra_accounts"])
     assert {(g, name) for name, its in table.items() for g in its.cassandra} == {
         *grants
