@@ -13,7 +13,7 @@ const grid = new Grid({ viewport: document.getElementById("viewport"), sort: "-w
 function showLatest(answer) {
   const [latest] = answer.windows;
   if (!latest) return;
-  const when = `${latest.state}, from ${utc(latest.window_start_epoch_seconds)}`;
+  const when = `${latest.state}, ${utc(latest.window_start_epoch_seconds)}`;
   const over = answer.windows.filter((window) => window.maximum_volts > answer.threshold_volts);
   setFigures(summary, {
     maximum: volts(latest.maximum_volts),
