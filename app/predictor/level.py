@@ -70,7 +70,8 @@ class LevelRegression:
             bound = max(bound, ERROR_VOLTS_MAX)
         self.weights += spread * (min(max(error, -bound), bound) / variance)
         narrowed = spread / math.sqrt(variance)
-        np.multiply(narrowed[:, None], narrowed, out=self._outer)
+        # The one product of matrices: of two vectors, so nothing is added up in it.
+        np.dot(narrowed[:, None], narrowed[None, :], out=self._outer)
         self.covariance -= self._outer
         # What of the error is expected to be noise, and not ignorance of the weights.
         share = self.noise / variance

@@ -19,6 +19,7 @@ from app.predictor.deviations import COLUMNS, Deviations
 from app.predictor.online import Forecaster, Rules
 from app.predictor.scores import figures
 from app.predictor.state import State, column, number, read
+from app.predictor.tally import Tally
 
 __all__ = ["FORMAT", "Version", "check", "restore", "take"]
 
@@ -31,13 +32,33 @@ class Version:
     """The models of a moment.
 
     number is the start of the window that was learnt last, made the moment, both in
-    epoch seconds; state is JSON, summary what a list of versions shows.
+    epoch seconds. What it holds is a copy; only who publishes it has it written out.
     """
 
     number: int
     made: int
-    state: bytes
-    summary: dict[str, Any]
+    parts: dict[str, Any]
+    counts: dict[str, Any]
+    week: Tally
+
+    @property
+    def state(self) -> bytes:
+        """The models as JSON."""
+        return orjson.dumps(self.parts, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What a list of versions shows."""
+        week = figures(self.week)
+        published = week.get("published", {})
+        return {
+            **self.counts,
+            "week": {
+                "labels": week["labels"],
+                **{name: published.get(name) for name in SUMMARY_SCORES},
+                "same_as_now": week.get("same_as_now", {}).get("accuracy"),
+            },
+        }
 
 
 def take(forecaster: Forecaster, *, start: int, made: int) -> Version:
@@ -64,26 +85,22 @@ def take(forecaster: Forecaster, *, start: int, made: int) -> Version:
     return Version(
         number=start,
         made=made,
-        # At once: the columns go on changing.
-        state=orjson.dumps(state, option=orjson.OPT_SERIALIZE_NUMPY),
-        summary=_summary(forecaster),
+        parts={name: _copied(part) for name, part in state.items()},
+        counts={
+            "champion": forecaster.champion,
+            "transformers": forecaster.transformers,
+            "labels": forecaster.scores.scored,
+            "windows": forecaster.level.learnt,
+        },
+        week=forecaster.scores.week,
     )
 
 
-def _summary(forecaster: Forecaster) -> dict[str, Any]:
-    week = figures(forecaster.scores.week)
-    published = week.get("published", {})
-    return {
-        "champion": forecaster.champion,
-        "transformers": forecaster.transformers,
-        "labels": forecaster.scores.scored,
-        "windows": forecaster.level.learnt,
-        "week": {
-            "labels": week["labels"],
-            **{name: published.get(name) for name in SUMMARY_SCORES},
-            "same_as_now": week.get("same_as_now", {}).get("accuracy"),
-        },
-    }
+def _copied(part: Any) -> Any:
+    """Return a part that does not change with the models."""
+    if isinstance(part, dict):
+        return {name: _copied(value) for name, value in part.items()}
+    return part.copy() if isinstance(part, list | np.ndarray) else part
 
 
 def check(state: State, rules: Rules) -> None:
