@@ -6,7 +6,9 @@ Secrets come from the settings and go to the drivers; no message here holds one.
 import asyncio
 import logging
 import ssl
-from typing import Any
+import time
+from math import inf
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import nats.errors
@@ -37,7 +39,16 @@ broken_connections.mend()
 logger = logging.getLogger(__name__)
 
 KAFKA_PORT = 9092
+SAID_AGAIN_SECONDS = 60.0
+KNOCKS_MAX = 5  # one of them hears why it is refused
 REFUSALS = ("authorization", "authentication", "permissions", "expired", "revoked")
+
+
+class HungUp(nats.errors.Error):
+    """A server hung up when it heard who we are; what it said of that was lost."""
+
+    def __str__(self) -> str:
+        return "nats: it hung up when it heard who we are, as one does that refuses"
 
 
 class NatsClient(Client):
@@ -49,16 +60,22 @@ class NatsClient(Client):
 
     demands_tls = False
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._forbidden: set[str] = set()
+    _forbidden: ClassVar[dict[str, float]] = {}  # what, and when it was said
 
     def tell_if_forbidden(self, error: Exception) -> None:
-        """Say once what our account may not do; else only a time-out would tell."""
+        """Say once a minute what our account may not do, beside the time-outs."""
         text = str(error).removeprefix("nats: ").strip().strip("'")
-        if "permissions violation" in text.lower() and text not in self._forbidden:
-            self._forbidden.add(text)
+        if "permissions violation" not in text.lower():
+            return
+        if time.monotonic() > self._forbidden.get(text, -inf) + SAID_AGAIN_SECONDS:
+            self._forbidden[text] = time.monotonic()
             logger.error("NATS forbids our account what it needs: %s", text)
+
+    async def _process_connect_init(self) -> None:
+        """Say who we are; nats-py takes it for a welcome if the server hangs up."""
+        await super()._process_connect_init()
+        if not self.is_connected:
+            raise HungUp
 
     def _connect_command(self) -> bytes:
         transport = getattr(self, "_transport", None)
@@ -171,9 +188,16 @@ async def knock_at_nats(settings: Settings) -> None:
         AccessDenied: A server refuses us, or we do not trust it.
         NatsUnavailable: None answers.
     """
-    client = NatsClient()
-    await connect_nats(client, settings, name=f"{settings.namespace}-knock")
-    await client.close()
+    for knocks_left in reversed(range(KNOCKS_MAX)):
+        client = NatsClient()
+        try:
+            await connect_nats(client, settings, name=f"{settings.namespace}-knock")
+        except NatsUnavailable as error:
+            if not isinstance(error.__cause__, HungUp) or not knocks_left:
+                raise
+        else:
+            await client.close()
+            return
 
 
 def nats_demands_tls(settings: Settings) -> bool:

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    GroupAuthorizationFailedError,
     KafkaConnectionError,
     KafkaError,
     NodeNotReadyError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     for_code,
 )
 from tenacity import (
@@ -24,7 +26,7 @@ from tenacity import (
 )
 
 from app import connections
-from app.errors import KafkaUnavailable, TopicMismatch
+from app.errors import AccessDenied, KafkaUnavailable, TopicMismatch
 from app.settings import Settings
 from app.topology import Topic, Topology
 
@@ -91,12 +93,13 @@ def _is_late(text: str, *, mend: bool) -> bool:
     return text == MISSING or (mend and text.endswith(DIFFERS))
 
 
-async def require_topics(settings: Settings) -> None:
+async def require_topics(settings: Settings, *, group: str) -> None:
     """Wait for Kafka, up to a minute, and check that the topics are as they must be.
 
     Raises:
         KafkaUnavailable: No broker has answered.
         TopicMismatch: A topic is not as it must be.
+        AccessDenied: Kafka lets us in, but not into the consumer group.
     """
     patience = AsyncRetrying(
         retry=retry_if_exception_type(KafkaUnavailable),
@@ -109,6 +112,24 @@ async def require_topics(settings: Settings) -> None:
     for topic, text in findings:
         if text:
             raise TopicMismatch(f"topic {topic.name}: {text}")
+    await _require_group(settings, group)
+
+
+async def _require_group(settings: Settings, group: str) -> None:
+    """Say what Faust would not: that it waits for a group that it may not enter."""
+    async with _connected(settings) as admin:
+        try:
+            await admin.list_consumer_group_offsets(group)
+        except GroupAuthorizationFailedError:
+            user = settings.kafka.user or "nobody"
+            raise AccessDenied(
+                f"Kafka's rules do not let the user {user!r} into the group {group}:"
+                " see deploy/privileges"
+            ) from None
+        except KafkaError as error:
+            # A new broker has no coordinator yet; Faust waits for that rightly.
+            if not error.retriable:
+                raise
 
 
 async def check_topics(settings: Settings) -> list[Finding]:
@@ -121,6 +142,7 @@ async def check_topics(settings: Settings) -> list[Finding]:
         return await _check(admin, Topology(settings).topics)
 
 
+FORBIDDEN = "Kafka's rules hide it from this user: see deploy/privileges"
 MISSING = "missing: run `smartmeter topics`"
 DIFFERS = "run `smartmeter topics apply --configs`"
 FIXED = "partitions are never grown: move on with `smartmeter replay --into`"
@@ -161,28 +183,39 @@ async def _create(admin: Any, topics: Iterable[Topic], replicas: int) -> None:
     for name, code, *rest in answer.topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
-            raise TopicMismatch(f"topic {name} cannot be created: {error} {rest}")
+            why = ": ".join([error.__name__, *filter(None, rest)])
+            raise TopicMismatch(f"topic {name} cannot be created: {why}")
 
 
 async def _check(admin: Any, topics: Iterable[Topic]) -> list[Finding]:
     topics = list(topics)
+    answers = await admin.describe_topics([topic.name for topic in topics])
     described = {
         entry["topic"]: len(entry["partitions"])
-        for entry in await admin.describe_topics([topic.name for topic in topics])
+        for entry in answers
         if not entry["error_code"]
+    }
+    hidden = {
+        entry["topic"]
+        for entry in answers
+        if for_code(entry["error_code"]) is TopicAuthorizationFailedError
     }
     present = [topic for topic in topics if topic.name in described]
     configured = await _configured(admin, [topic.name for topic in present])
     findings: list[Finding] = []
     for topic in topics:
         text = ""
-        if topic.name not in described:
+        if topic.name in hidden:
+            text = FORBIDDEN
+        elif topic.name not in described:
             text = MISSING
         elif described[topic.name] != topic.partitions:
             text = (
                 f"has {described[topic.name]} partitions, must have {topic.partitions}"
                 f" (SMARTMETER_KAFKA__LANES); {FIXED}"
             )
+        elif topic.name not in configured:
+            text = FORBIDDEN
         elif differing := _differing(topic, configured[topic.name]):
             text = f"{', '.join(differing)}: {DIFFERS}"
         findings.append((topic, text))

@@ -140,7 +140,7 @@ class SmartMeter(faust.App):
         """Check the topics: Faust would wait for a missing one, and not say so."""
         topics = importlib.import_module(TOPICS)
         try:
-            await topics.require_topics(self.smartmeter)
+            await topics.require_topics(self.smartmeter, group=self.conf.id)
         except SmartMeterError as error:
             self.fail(error)
         await super().on_first_start()

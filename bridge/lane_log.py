@@ -101,9 +101,12 @@ class LaneLog:
         client = self._broker.client
         if client.get_random_node() is None:
             raise NodeNotReadyError
-        coordinator = await client.coordinator_lookup(
-            CoordinationType.TRANSACTION, name
-        )
+        try:
+            coordinator = await client.coordinator_lookup(
+                CoordinationType.TRANSACTION, name
+            )
+        except TransactionalIdAuthorizationFailed:
+            raise _forbidden(name) from None
         answer = await client.send(
             coordinator,
             InitProducerIdRequest(name, TRANSACTION_MILLISECONDS),
@@ -111,12 +114,17 @@ class LaneLog:
         )
         error = for_code(answer.error_code)
         if error is TransactionalIdAuthorizationFailed:
-            raise AccessDenied(
-                f"Kafka's rules do not let us use the transactional id {name}"
-            )
+            raise _forbidden(name)
         if error is not NoError:
             raise error
         return Writer(answer.producer_id, answer.producer_epoch, 0)
+
+
+def _forbidden(name: str) -> AccessDenied:
+    return AccessDenied(
+        f"Kafka's rules do not let us use the transactional id {name}: see"
+        " deploy/privileges"
+    )
 
 
 def term_frame(lane: int) -> bytes:

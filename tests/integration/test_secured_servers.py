@@ -16,7 +16,13 @@ from cassandra import Unauthorized
 from app import connections, settings, topics
 from app.certificates import issue
 from app.connections import NatsClient
-from app.errors import AccessDenied, KafkaUnavailable, SettingsError, SinkUnavailable
+from app.errors import (
+    AccessDenied,
+    KafkaUnavailable,
+    NatsUnavailable,
+    SettingsError,
+    SinkUnavailable,
+)
 from app.sinks import session
 from app.topology import Topology
 from deploy.local import ports
@@ -444,3 +450,43 @@ def test_command_with_a_wrong_password_ends_in_one_line(
     lines = done.stderr.strip().splitlines() or done.stdout.strip().splitlines()[-1:]
     assert 1 == len(lines), done.stderr
     assert f"SMARTMETER_{variable.partition('__')[0]}__USER" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "who", "said"),
+    [
+        (("worker",), "archive", "user 'archive' into the group secured-live"),
+        (("bridge",), "operator", "transactional id secured-lane-"),
+    ],
+)
+def test_process_with_another_ones_account_ends_in_one_line(stack, words, who, said):
+    own = stack.environ(NAMESPACE, words[0])
+    environ = own | {
+        k: v for k, v in stack.environ(NAMESPACE, who).items() if "KAFKA" in k
+    }
+    for port in ("BRIDGE__PORT", "WORKER__PORT", "ARCHIVE__WEB_PORT"):
+        environ[f"SMARTMETER_{port}"] = str(next(ports.free()))
+    done = smartmeter(environ, *words)
+    assert 1 == done.returncode, done.stdout + done.stderr
+    assert "Kafka's rules do not let" in done.stdout + done.stderr
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+async def test_nats_that_hangs_up_is_not_taken_for_a_connection():
+    async def hang_up(reader, writer):
+        info = (
+            b'INFO {"server_id":"x","version":"2","max_payload":9,"headers":true}\r\n'
+        )
+        writer.write(info)
+        await reader.readline()  # CONNECT, with who we are
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    address = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        with pytest.raises(NatsUnavailable) as caught:
+            await connections.knock_at_nats(
+                settings.load({"SMARTMETER_NATS__SERVERS": address})
+            )
+    assert_one_line(caught.value, address, "hung up")
