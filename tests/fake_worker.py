@@ -44,9 +44,12 @@ class FakeWorker:
         self.ends = dict.fromkeys(owned, 100)
         self.phase = Phase.RUNNING
         self.replayed = 0
-        foreseen = forecast_rules(self.settings)
+        foreseen, *further = (
+            forecast_rules(self.settings, hours)
+            for hours in self.settings.forecast.horizons
+        )
         grace = self.settings.windows.grace_seconds
-        self.models = {lane: ModelsState(foreseen, grace) for lane in owned}
+        self.models = {lane: ModelsState(foreseen, grace, further) for lane in owned}
         self.forecasts = {lane: each.forecaster for lane, each in self.models.items()}
         self.orders: list[tuple[int, bytes]] = []
         self.stored: list[StoredVersion] = []
@@ -189,6 +192,8 @@ class FakeWorker:
                     mean=rows.mean,
                 )
                 forecaster.advance(window, 12.0, start + 2 * size)
+                for state in self.models[lane].further:
+                    state.forecaster.advance(window, 12.0, start + 2 * size)
 
     @property
     def lanes(self) -> int:

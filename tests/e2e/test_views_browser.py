@@ -174,6 +174,23 @@ async def test_predictions_show_who_is_likeliest_and_how_right_they_were(
     await shoot(page, "predictions")
 
 
+async def test_each_horizon_has_its_predictions_and_scores(viewer):
+    fake = FakeWorker(environ={"SMARTMETER_FORECAST__HORIZONS_HOURS": "12,24"})
+    fake.foresee(transformers=21, starts=300)
+    server = await serve(fake)
+    page = await viewer.open(f"{fake.url}/predictions")
+    windows = page.locator("#outlook tbody tr").first
+    await expect(windows).to_contain_text("of 49")
+    await page.get_by_text("24 h ahead").click()
+    await expect(windows).to_contain_text("of 97")
+    await expect(page.locator("#hours")).to_have_text("24")
+    await shoot(page, "predictions-horizons")
+    page = await viewer.open(f"{fake.url}/models?name=lane-4-24h")
+    await expect(page.locator("#models tbody tr")).to_have_count(16)
+    await expect(page.locator("#name")).to_have_value("lane-4-24h")
+    await server.close()
+
+
 async def test_a_window_that_changes_is_refreshed_without_a_layout_jump(
     viewer, site, fake
 ):
