@@ -212,9 +212,29 @@ async def test_bridge_cannot_publish_readings(account):
         await client.close()
 
 
-async def test_worker_has_no_account_of_nats(account, stack):
-    password = stack.secured.password("worker")
-    loaded = account("operator", NATS__USER="worker", NATS__PASSWORD=password)
+async def test_worker_hears_results_and_says_nothing(account):
+    loaded = account("worker")
+    topology = Topology(loaded)
+    client = NatsClient()
+    await connections.connect_nats(client, loaded, name="test")
+    raw = f"{topology.subject}.data.11.1.1"
+    try:
+        await client.subscribe(topology.maxima_subject)
+        await client.flush()
+        for work in (
+            client.publish(raw, b"x"),
+            client.publish(topology.maxima_subject, b"{}"),
+            client.subscribe(f"{topology.subject}.>"),
+            client.jetstream(timeout=SECONDS_MAX).stream_info(topology.stream),
+        ):
+            assert "violation" in (await forbidden(client, work)).lower()
+    finally:
+        await client.close()
+
+
+async def test_archive_has_no_account_of_nats(account, stack):
+    password = stack.secured.password("archive")
+    loaded = account("operator", NATS__USER="archive", NATS__PASSWORD=password)
     with pytest.raises(AccessDenied):
         await connections.knock_at_nats(loaded)
 

@@ -9,7 +9,7 @@ from app.settings import Settings
 from app.topology import Topology
 from deploy.local.process import ROOT
 from deploy.local.secured import ADMIN, BROKER
-from deploy.privileges.table import privileges
+from deploy.privileges.table import nats_permissions, privileges
 from deploy.privileges.text import TEXTS
 
 TOPOLOGY = Topology(Settings())
@@ -79,6 +79,14 @@ def test_exporter_sees_how_far_topics_reach_and_reads_none():
 )
 def test_subject_is_published_on_by_those_that_must(subject, accounts):
     assert accounts == publishers(subject)
+
+
+def test_who_may_publish_nothing_is_denied_all():
+    """To nats-server, an empty list of what is allowed restricts nothing."""
+    for its in ACCOUNTS.values():
+        permissions = nats_permissions(its)
+        assert all(each.get("allow") != [] for each in permissions.values())
+        assert its.publish or ">" in permissions["publish"]["deny"]
 
 
 def test_nobody_hears_what_another_is_answered():
