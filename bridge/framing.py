@@ -23,11 +23,13 @@ class Ready:
     """What Kafka gets for some messages of a lane, and where the lane ends then.
 
     letters must be there before the frames are, because the frames say that their
-    messages are done. rows has the count of each frame; arrival, epoch seconds, is
-    that of the first message, or nothing for an idle lane's frame.
+    messages are done. last is the stream sequence that the frames reach; rows has the
+    count of each frame; arrival, epoch seconds, is that of the first message, or
+    nothing for an idle lane's frame.
     """
 
     frames: list[bytes]
+    last: int
     rows: list[int]
     watermark: int
     letters: list[bytes] = field(default_factory=list)
@@ -80,6 +82,7 @@ class Framing:
             self.last = last
         return Ready(
             frames=frames,
+            last=self.last,
             rows=rows,
             watermark=self._watermarks.of(self._lane),
             letters=[
@@ -102,7 +105,12 @@ class Framing:
             watermark=watermark,
             readings=Readings.empty(),
         )
-        return Ready(frames=[encode_frame(frame)], rows=[0], watermark=watermark)
+        return Ready(
+            frames=[encode_frame(frame)],
+            last=self.last,
+            rows=[0],
+            watermark=watermark,
+        )
 
     def _stamp(self, latest: int | None) -> int:
         if latest is None:

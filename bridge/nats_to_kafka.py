@@ -48,6 +48,7 @@ class NatsToKafka:
         self._watermarks = watermarks
         self._guard = guard
         self._pull: Pull | None = None
+        self._unanswered: list[Ready] = []
 
     @property
     def is_reading(self) -> bool:
@@ -68,6 +69,9 @@ class NatsToKafka:
             self._watermarks.restore(self._lane, end.watermark)
             framing = Framing(self._topology, self._lane, self._watermarks)
             framing.last = end.sequence
+            # One batch, all or none of it: what broke off may have been written.
+            self._note([r for r in self._unanswered if r.last <= end.sequence])
+            self._unanswered = []
             await self._carry(log, framing, stopping)
         finally:
             self._pull = None
@@ -136,6 +140,7 @@ class NatsToKafka:
                 metrics.lane_read(self._lane, pull.pending + pull.waiting, 0.0)
 
     async def _write_group(self, log: LaneLog, group: list[Ready]) -> None:
+        self._unanswered = group
         letters = [letter for ready in group for letter in ready.letters]
         if letters:
             topic = self._topology.dead_letters
@@ -146,7 +151,11 @@ class NatsToKafka:
         acks = [ready.ack_subject for ready in group if ready.ack_subject]
         if acks:
             await self._link.publish(acks[-1], b"+ACK")
-        for ready in group:
+        self._unanswered = []
+        self._note(group)
+
+    def _note(self, written: list[Ready]) -> None:
+        for ready in written:
             metrics.frames_acknowledged(
                 self._lane, ready.rows, ready.watermark, ready.arrival
             )
