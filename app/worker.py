@@ -37,6 +37,9 @@ LIVE_MODULES = [*(f"agents.{name}" for name in AGENTS), "app.views.live"]
 TOPICS = "app.topics"  # by name: it stands above this module
 PRODUCER_LINGER_SECONDS = 0.005
 FETCH_BYTES_MAX = 2 << 20
+# A broker that has just started knows few of its topics: whoever shares the lanes out
+# then shares out none, and mends it when it hears of them, 5 minutes later by default.
+METADATA_MILLISECONDS_MAX = 5_000
 STREAM_BUFFER_FRAMES = (
     1_024  # at 256 the lanes were paused and asked for again: 275,000/s, not 470,000
 )
@@ -229,6 +232,7 @@ def _kafka_options(kafka: Kafka) -> dict[str, Any]:
         "stream_publish_on_commit": False,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": FETCH_BYTES_MAX,
+        "consumer_metadata_max_age_ms": METADATA_MILLISECONDS_MAX,
         "broker_commit_interval": 1.0,
         "broker_session_timeout": kafka.session_timeout_seconds,
         "broker_heartbeat_interval": kafka.session_timeout_seconds / 5,
