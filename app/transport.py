@@ -9,9 +9,13 @@ the worker spent 60 % of its time on nothing.
 
 from typing import Any
 
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka
 
-__all__ = ["Transport"]
+from app import connections
+from app.settings import Settings
+
+__all__ = ["Transport", "credentials"]
 
 FETCH_WAIT_MILLISECONDS_MAX = 50
 TAKE_SECONDS_MAX = 0.1
@@ -47,3 +51,17 @@ class Transport(aiokafka.Transport):
 # mode would log each start and stop of a service under this module's name.
 for _service in (_Thread, _Consumer):
     _service.logger = aiokafka.Consumer.logger
+
+
+def credentials(values: Settings) -> Any:
+    """Return who we are to Kafka in Faust's own terms; None where nobody asks."""
+    options = connections.kafka_options(values)
+    encryption = options.get("ssl_context")
+    if options.get("sasl_mechanism"):
+        return SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=encryption,
+        )
+    return SSLCredentials(encryption) if encryption else None

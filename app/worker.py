@@ -20,15 +20,14 @@ from typing import Any, TypeVar
 import faust
 import uvloop
 from aiokafka.errors import KafkaError
-from faust.auth import SASLCredentials, SSLCredentials
 from mode.utils.queues import FlowControlEvent
 
-from app import connections, logs, settings
+from app import logs, settings
 from app.errors import FatalError, SmartMeterError
 from app.sensor import FaustSensor
 from app.settings.sections import Kafka
 from app.topology import Topic, Topology
-from app.transport import Transport
+from app.transport import Transport, credentials
 
 __all__ = ["Result", "SmartMeter", "app", "create_app", "run"]
 
@@ -209,7 +208,7 @@ def create_app(
         canonical_url=f"http://{web_host}:{web_port}",
         worker_redirect_stdouts=False,
         **_kafka_options(values.kafka),
-        broker_credentials=_credentials(values),
+        broker_credentials=credentials(values),
         **options,
     )
     stage.smartmeter = values
@@ -245,20 +244,6 @@ def _kafka_options(kafka: Kafka) -> dict[str, Any]:
         "producer_max_request_size": 4 << 20,
         "producer_request_timeout": kafka.request_timeout_seconds,
     }
-
-
-def _credentials(values: settings.Settings) -> Any:
-    """Return who we are to Kafka in Faust's own terms; None where nobody asks."""
-    options = connections.kafka_options(values)
-    encryption = options.get("ssl_context")
-    if options.get("sasl_mechanism"):
-        return SASLCredentials(
-            username=options["sasl_plain_username"],
-            password=options["sasl_plain_password"],
-            mechanism=options["sasl_mechanism"],
-            ssl_context=encryption,
-        )
-    return SSLCredentials(encryption) if encryption else None
 
 
 def run(stage: SmartMeter) -> None:

@@ -217,7 +217,10 @@ def test_full_disk_is_said_in_one_line_and_leaves_what_was_there(
         main(["export", "raw"])
 
     assert 1 == ended.value.code
-    expected = "smartmeter: raw.csv: No space left on device\n"
+    expected = (
+        "smartmeter: raw.csv: the disk is full: free some space,"
+        " or choose another place\n"
+    )
     assert expected == capsys.readouterr().err
     assert [Path("raw.csv")] == list(Path().iterdir())
     monkeypatch.undo()

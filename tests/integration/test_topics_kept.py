@@ -69,6 +69,9 @@ async def set_locally(settings, name):
     await admin.start()
     await admin.alter_configs([resource])
     await admin.close()
+    async with asyncio.timeout(30):  # the broker says so a moment after it was told
+        while await value(settings, name, "compression.type") != "zstd":
+            await asyncio.sleep(0.05)
 
 
 async def value(settings, name, key):
