@@ -19,12 +19,12 @@ __all__ = ["Streams"]
 
 STREAMS_MAX = 64
 CANCEL_SECONDS = 0.5
-PAUSE_SECONDS_MIN = 0.1  # so that what is published is seen within a quarter second
+PAUSE_SECONDS_MIN = 0.05  # so that what is published is seen within a quarter second
 PAUSE_SECONDS_MAX = 5.0
 # A page that takes long or is large comes less often: all viewers together may cost a
-# twentieth of a core, and each 200 kB a second.
-PAUSE_PER_SECOND = 20.0
-BYTES_PER_SECOND = 200_000
+# tenth of a core, and each 500 kB a second.
+PAUSE_PER_SECOND = 10.0
+BYTES_PER_SECOND = 500_000
 SAME_SECONDS = 1.0
 RECONNECT_MILLISECONDS = 2_000
 
