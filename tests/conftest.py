@@ -98,3 +98,13 @@ def settings_for(environ_for) -> Callable[..., settings.Settings]:
         return settings.load(environ_for(**values))
 
     return make
+
+
+@pytest.fixture
+async def viewer():
+    """Give a browser's page, in which nothing may have gone wrong in the end."""
+    from tests.browser import a_viewer  # loads a browser's driver: for whoever asks
+
+    async with a_viewer() as viewer:
+        yield viewer
+        assert [] == viewer.faults

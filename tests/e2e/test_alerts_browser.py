@@ -9,18 +9,11 @@ from aiokafka.errors import KafkaError
 from playwright.async_api import expect
 
 from app.views.site import mount
-from tests.browser import PHONE, a_viewer, layout_shift, shoot
+from tests.browser import PHONE, layout_shift, shoot
 from tests.fake_worker import FakeWorker
 
 OPERATE = "a-token-to-operate-with"
 ROWS = "#alerts-table tbody tr"
-
-
-@pytest.fixture
-async def viewer():
-    async with a_viewer() as viewer:
-        yield viewer
-        assert [] == viewer.faults
 
 
 @pytest.fixture

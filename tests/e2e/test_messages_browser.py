@@ -1,7 +1,6 @@
 """The page of messages in a real browser, listening to a real NATS server."""
 
 import nats
-import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import expect
@@ -10,18 +9,11 @@ from app.topology import Topology
 from app.views.site import mount
 from app.wire.events import encode_maximum, encode_prediction, encode_temperature
 from deploy.local import ports
-from tests.browser import PHONE, a_viewer, shoot
+from tests.browser import PHONE, shoot
 from tests.fake_worker import FakeWorker
 
 ROWS = "#messages tbody tr"
 START = 1_700_006_400
-
-
-@pytest.fixture
-async def viewer():
-    async with a_viewer() as viewer:
-        yield viewer
-        assert [] == viewer.faults
 
 
 async def serve(environ):

@@ -10,18 +10,11 @@ from app.predictor import versions
 from app.sinks.versions import StoredVersion
 from app.views.site import mount
 from app.wire.models import decode_roll_back
-from tests.browser import PHONE, a_viewer, shoot
+from tests.browser import PHONE, shoot
 from tests.fake_worker import FIRST_START, FakeWorker
 
 OPERATE = "a-token-to-operate-with"
 DAY = 86_400
-
-
-@pytest.fixture
-async def viewer():
-    async with a_viewer() as viewer:
-        yield viewer
-        assert [] == viewer.faults
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from playwright.async_api import expect
 
 from app.views.site import mount
-from tests.browser import PHONE, a_viewer, column, layout_shift, shoot
+from tests.browser import PHONE, column, layout_shift, shoot
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
 
 PATHS = [
@@ -25,13 +25,6 @@ PATHS = [
     "/messages",
 ]
 LINE, TRANSFORMER, START, MAXIMUM, STATE = 0, 1, 2, 6, 9
-
-
-@pytest.fixture
-async def viewer():
-    async with a_viewer() as viewer:
-        yield viewer
-        assert [] == viewer.faults
 
 
 async def serve(fake, *, port=None):
