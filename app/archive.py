@@ -97,11 +97,10 @@ class Archive(SmartMeter):
 
     async def on_start(self) -> None:
         """Serve the pages, and connect; if Cassandra is away, go on trying later."""
-        archive = self.smartmeter.archive
+        own, web = self.smartmeter.archive, self.smartmeter.web
+        place = own.web_host, own.web_port
         await self.add_async_context(
-            serve_health(
-                archive.web_host, archive.web_port, live=self.live, ready=self.ready
-            )
+            serve_health(*place, web, live=self.live, ready=self.ready)
         )
         try:
             await self.sink.start()

@@ -109,11 +109,7 @@ def nats_options(settings: Settings) -> dict[str, Any]:
     if credentials := section.credentials.get_secret_value():
         options["user_credentials"] = RawCredentials(credentials + "\n")
     if nats_demands_tls(settings):
-        options["tls"] = tls_context(
-            "nats",
-            authorities=section.ca.get_secret_value(),
-            certificate=section.certificate.get_secret_value(),
-        )
+        options["tls"] = tls_context("nats", section)
     return options
 
 
@@ -202,12 +198,8 @@ async def knock_at_nats(settings: Settings) -> None:
 
 def nats_demands_tls(settings: Settings) -> bool:
     """Return whether nothing may be said to NATS over a connection in the clear."""
-    section = settings.nats
-    return (
-        section.tls
-        or bool(section.ca.get_secret_value())
-        or bool(section.certificate.get_secret_value())
-        or any(server.startswith("tls://") for server in nats_servers(settings))
+    return settings.nats.is_encrypted or any(
+        server.startswith("tls://") for server in nats_servers(settings)
     )
 
 
@@ -219,19 +211,14 @@ def kafka_servers(settings: Settings) -> list[str]:
 def kafka_options(settings: Settings) -> dict[str, Any]:
     """Return what every aiokafka client must know of place, identity, encryption."""
     kafka = settings.kafka
-    authorities = kafka.ca.get_secret_value()
-    certificate = kafka.certificate.get_secret_value()
-    encrypted = kafka.tls or bool(authorities or certificate)
-    protocol = "SSL" if encrypted else "PLAINTEXT"
+    protocol = "SSL" if kafka.is_encrypted else "PLAINTEXT"
     options: dict[str, Any] = {
         "bootstrap_servers": kafka_servers(settings),
         "request_timeout_ms": int(kafka.request_timeout_seconds * 1_000),
         "security_protocol": f"SASL_{protocol}" if kafka.sasl_mechanism else protocol,
     }
-    if encrypted:
-        options["ssl_context"] = tls_context(
-            "kafka", authorities=authorities, certificate=certificate
-        )
+    if kafka.is_encrypted:
+        options["ssl_context"] = tls_context("kafka", kafka)
     if kafka.sasl_mechanism:
         options["sasl_mechanism"] = kafka.sasl_mechanism
         options["sasl_plain_username"] = kafka.user
@@ -283,7 +270,7 @@ def _kafka_trouble(settings: Settings, cause: Exception) -> Exception:
         )
     hint = ""
     if isinstance(cause, KafkaError | ConnectionResetError | TimeoutError):
-        encrypted = "ssl_context" in kafka_options(settings)
+        encrypted = settings.kafka.is_encrypted
         guesses = ["has no TLS" if encrypted else "demands TLS"]
         if not settings.kafka.sasl_mechanism:
             guesses.append("demands a user")

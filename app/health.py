@@ -7,6 +7,9 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from app.settings.web import Web
+from app.tls import pages_context
+
 __all__ = ["serve_health"]
 
 Check = Callable[[], str]
@@ -15,9 +18,14 @@ Check = Callable[[], str]
 
 @asynccontextmanager
 async def serve_health(
-    host: str, port: int, *, live: Check, ready: Check
+    host: str, port: int, web_settings: Web, *, live: Check, ready: Check
 ) -> AsyncIterator[int]:
-    """Serve the pages while the block runs; yield the port (0 picks a free one)."""
+    """Serve the pages while the block runs; yield the port (0 picks a free one).
+
+    Raises:
+        SettingsError: The pages are to be encrypted, and cannot be.
+    """
+    encryption = pages_context(web_settings)
 
     def page(check: Check) -> Callable[[web.Request], object]:
         async def answer(_: web.Request) -> web.Response:
@@ -40,7 +48,7 @@ async def serve_health(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, host, port, ssl_context=encryption)
         await site.start()
         yield runner.addresses[0][1]
     finally:

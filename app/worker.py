@@ -26,6 +26,7 @@ from app import logs, settings
 from app.errors import FatalError, SmartMeterError
 from app.sensor import FaustSensor
 from app.settings.sections import Kafka
+from app.tls import pages_context
 from app.topology import Topic, Topology
 from app.transport import Transport, credentials
 
@@ -205,7 +206,8 @@ def create_app(
         web_port=web_port,
         web_tables_enabled=False,  # Faust's own pages show data to anybody who asks
         web_router_enabled=False,
-        canonical_url=f"http://{web_host}:{web_port}",
+        web_ssl_context=pages_context(values.web),
+        canonical_url=f"{values.web.scheme}://{web_host}:{web_port}",
         worker_redirect_stdouts=False,
         **_kafka_options(values.kafka),
         broker_credentials=credentials(values),

@@ -113,6 +113,7 @@ class Bridge:
         async with serve_health(
             section.host,
             section.port,
+            self._settings.web,
             live=lambda: self._watchdog.trouble,
             ready=self._not_ready,
         ) as port:

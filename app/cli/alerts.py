@@ -13,6 +13,7 @@ from app import settings
 from app.cli.tables import show
 from app.errors import SmartMeterError
 from app.settings import Settings, variable
+from app.tls import distrust, pages_trust
 
 __all__ = ["AlertsTrouble", "command"]
 
@@ -118,7 +119,12 @@ def _cell(row: dict[str, Any], name: str) -> Any:
 
 def _ask(method: str, path: str, worker: str | None, params: dict[str, str]) -> Any:
     loaded = settings.load()
-    url = worker or f"http://{loaded.worker.host}:{loaded.worker.port}"
+    web = loaded.web
+    url = worker or f"{web.scheme}://{loaded.worker.host}:{loaded.worker.port}"
+    if web.is_encrypted and not url.startswith("https:"):
+        raise AlertsTrouble(
+            f"{url} does not encrypt, and {variable('web', 'tls')} or …__CA asks for it"
+        )
     return asyncio.run(_request(loaded, method, url.rstrip("/"), path, params))
 
 
@@ -129,13 +135,18 @@ async def _request(
     token = operator or loaded.worker.read_token.get_secret_value()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
+    connector = aiohttp.TCPConnector(ssl=pages_trust(loaded.web))
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            aiohttp.ClientSession(
+                timeout=timeout, headers=headers, connector=connector
+            ) as session,
             session.request(method, url + path, params=params) as response,
         ):
             answer = json.loads(await response.read())
             status = response.status
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise AlertsTrouble(f"{url} {distrust(error)}") from None
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         said = str(error) or type(error).__name__
         raise AlertsTrouble(

@@ -17,6 +17,8 @@ Next:
   clients   SMARTMETER_NATS__CA_FILE={ca}
             SMARTMETER_KAFKA__CA_FILE={ca}
             SMARTMETER_ARCHIVE__CA_FILE={ca}
+            SMARTMETER_WEB__CA_FILE={ca}
+  our pages SMARTMETER_WEB__CERTIFICATE_FILE={server}
   where servers ask for one too: SMARTMETER_KAFKA__CERTIFICATE_FILE={client}
   Move ca.key away from the servers; `--renew` needs it before {until:%Y-%m-%d}."""
 
@@ -77,6 +79,7 @@ def command(
         until=now + life,
         hosts=", ".join(hosts),
         ca=path / "ca.crt",
+        server=path / "server.pem",
         client=path / f"client-{clients[0]}.pem",
     )
     click.echo(text)

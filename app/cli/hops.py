@@ -211,7 +211,7 @@ class Road:
     async def _ask_prometheus(self) -> str:
         from app.cli.prometheus import look
 
-        return await look(self._prometheus)
+        return await look(self._prometheus, self._settings.web)
 
 
 def compared(offsets: Mapping[str, float]) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 import aiohttp
 
 from app.errors import SmartMeterError
+from app.settings.web import Web
+from app.tls import distrust, pages_trust
 
 __all__ = ["PrometheusTrouble", "look", "verdict"]
 
@@ -15,17 +17,24 @@ class PrometheusTrouble(SmartMeterError):
     """Prometheus is away, misses a process, or has an alert that fires."""
 
 
-async def look(address: str) -> str:
+async def look(address: str, web: Web) -> str:
     """Ask a Prometheus, and return what there is to say when all is well.
+
+    web says whom to trust where its address is https.
 
     Raises:
         PrometheusTrouble: It does not answer, misses a process, or something fires.
     """
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS_MAX)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        connector = aiohttp.TCPConnector(ssl=pages_trust(web))
+        async with aiohttp.ClientSession(
+            timeout=timeout, connector=connector
+        ) as session:
             targets = await _ask(session, address, "targets?state=active")
             alerts = await _ask(session, address, "alerts")
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise PrometheusTrouble(f"{address} {distrust(error)}") from None
     except (aiohttp.ClientError, OSError, TimeoutError, KeyError, ValueError) as error:
         said = str(error) or type(error).__name__
         raise PrometheusTrouble(

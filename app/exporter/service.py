@@ -46,7 +46,11 @@ async def serve(settings: Settings, stopping: asyncio.Event | None = None) -> No
             ends.push_async_callback(close)
         port = await ends.enter_async_context(
             serve_health(
-                exporter.host, exporter.port, live=lambda: "", ready=lambda: ""
+                exporter.host,
+                exporter.port,
+                settings.web,
+                live=lambda: "",
+                ready=lambda: "",
             )
         )
         logger.info("Exporter: /metrics on port %s.", port)
@@ -71,7 +75,7 @@ def _sources(settings: Settings) -> tuple[list[Source], Closers]:
     families = [kafka.FAMILIES, cassandra.FAMILIES]
     if exporter.addresses:
         streams = {topology.stream, topology.results_stream}
-        trust = tls_context("nats", authorities=settings.nats.ca.get_secret_value())
+        trust = tls_context("nats", settings.nats)
         monitors = NatsMonitors(exporter.addresses, streams, trust)
         sources.append(Source("nats", monitors.read))
         families.append(nats.FAMILIES)

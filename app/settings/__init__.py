@@ -14,15 +14,16 @@ from pydantic import Field, SecretStr, ValidationError
 
 from app.errors import SettingsError
 from app.settings.archive import Archive
+from app.settings.base import Encrypted, Section
 from app.settings.exporter import Exporter
 from app.settings.sections import (
     Bridge,
     Forecast,
     Kafka,
     Nats,
-    Section,
     Worker,
 )
+from app.settings.web import Web
 from app.settings.windows import Alerts, Windows
 
 __all__ = ["PREFIX", "Settings", "describe", "load", "variable"]
@@ -53,6 +54,7 @@ class Settings(Section):
     archive: Archive = Archive()
     forecast: Forecast = Forecast()
     exporter: Exporter = Exporter()
+    web: Web = Web()
 
 
 class Described(NamedTuple):
@@ -113,7 +115,9 @@ def describe(
 def _walk(
     section: Section, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], str, Any]]:
-    for name, field in type(section).model_fields.items():
+    fields = type(section).model_fields.items()
+    # What a section shares with others comes after its own.
+    for name, field in sorted(fields, key=lambda f: f[0] in Encrypted.model_fields):
         value = getattr(section, name)
         if isinstance(value, Section):
             yield from _walk(value, (*path, name))

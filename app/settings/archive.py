@@ -4,12 +4,12 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from app.settings.sections import Section
+from app.settings.base import Encrypted
 
 __all__ = ["Archive"]
 
 
-class Archive(Section):
+class Archive(Encrypted):
     """The stage that writes to Cassandra."""
 
     contact_points: str = Field(
@@ -18,15 +18,6 @@ class Archive(Section):
     port: int = Field(9042, ge=1, le=65_535, description="Cassandra's native port.")
     username: str = Field("", description="User name; empty: no authentication.")
     password: SecretStr = Field(SecretStr(""), description="Password.")
-    tls: bool = Field(False, description="Encrypt all connections to Cassandra.")
-    ca: SecretStr = Field(
-        SecretStr(""),
-        description="Certificates (PEM) of the private CA to trust; turns tls on.",
-    )
-    certificate: SecretStr = Field(
-        SecretStr(""),
-        description="Our own certificate and its key (PEM); turns tls on.",
-    )
     datacenter: str = Field(
         "", description="Data centre to write to; empty: that of the first host."
     )
@@ -97,12 +88,6 @@ class Archive(Section):
         le=65_535,
         description="Port of the archive worker's /live, /ready and /metrics.",
     )
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether connections to Cassandra are encrypted."""
-        given = (self.ca, self.certificate)
-        return self.tls or any(secret.get_secret_value() for secret in given)
 
     @model_validator(mode="after")
     def names_all_that_a_user_needs(self) -> Self:

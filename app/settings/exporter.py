@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from app.settings.sections import Section
+from app.settings.base import Section
 
 __all__ = ["Exporter"]
 

@@ -3,20 +3,19 @@
 from typing import Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     field_validator,
     model_validator,
 )
 
+from app.settings.base import Encrypted, Section
+
 __all__ = [
     "Bridge",
     "Forecast",
     "Kafka",
     "Nats",
-    "Section",
     "Worker",
 ]
 
@@ -25,13 +24,7 @@ HORIZON_HOURS_MAX = 168
 HORIZONS_MAX = 4
 
 
-class Section(BaseModel):
-    """A frozen group of settings that refuses names it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Nats(Section):
+class Nats(Encrypted):
     """Where meters publish."""
 
     servers: str = Field(
@@ -60,17 +53,6 @@ class Nats(Section):
         SecretStr(""),
         description="Content of a credentials file (JWT and seed), instead of a user.",
     )
-    tls: bool = Field(
-        False, description="Refuse any connection to NATS that is not encrypted."
-    )
-    ca: SecretStr = Field(
-        SecretStr(""),
-        description="Certificates (PEM) of the private CA to trust; turns tls on.",
-    )
-    certificate: SecretStr = Field(
-        SecretStr(""),
-        description="Our own certificate and its key (PEM); turns tls on.",
-    )
     inbox_prefix: str = Field(
         "_INBOX",
         pattern=r"^[^\s.*>]+(\.[^\s.*>]+)*$",
@@ -93,7 +75,7 @@ class Nats(Section):
         return self
 
 
-class Kafka(Section):
+class Kafka(Encrypted):
     """Where the stages meet."""
 
     servers: str = Field(
@@ -131,15 +113,6 @@ class Kafka(Section):
     )
     user: str = Field("", description="User name for sasl_mechanism.")
     password: SecretStr = Field(SecretStr(""), description="Password of the user.")
-    tls: bool = Field(False, description="Encrypt all connections to Kafka.")
-    ca: SecretStr = Field(
-        SecretStr(""),
-        description="Certificates (PEM) of the private CA to trust; turns tls on.",
-    )
-    certificate: SecretStr = Field(
-        SecretStr(""),
-        description="Our own certificate and its key (PEM); turns tls on.",
-    )
 
     @model_validator(mode="after")
     def names_all_that_a_user_needs(self) -> Self:

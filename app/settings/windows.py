@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from app.errors import SettingsError
-from app.settings.sections import Section
+from app.settings.base import Section
 
 if TYPE_CHECKING:
     from app.domain.standards import Profile

@@ -67,7 +67,7 @@ async def simulate(
     client = connection.Client()
     publisher = Publisher(client)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_health(options, publisher))
+        await stack.enter_async_context(_health(settings, options, publisher))
         await stack.enter_async_context(
             connection.connected(
                 client,
@@ -121,13 +121,16 @@ def _source(options: Options, meters: population.Meters) -> voltage.Source:
 
 
 @asynccontextmanager
-async def _health(options: Options, publisher: Publisher) -> AsyncIterator[None]:
+async def _health(
+    settings: Settings, options: Options, publisher: Publisher
+) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(
                 serve_health(
                     options.host,
                     options.port,
+                    settings.web,
                     live=str,  # an empty line: a loop that answers is alive
                     ready=lambda: publisher.trouble,
                 )

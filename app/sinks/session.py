@@ -1,7 +1,6 @@
 """Connecting to Cassandra, and what its errors mean to us."""
 
 import re
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -108,17 +107,7 @@ def _cluster(archive: Archive) -> Cluster:
         ),
         connect_timeout=archive.timeout_seconds,
         control_connection_timeout=archive.timeout_seconds,
-        ssl_context=_tls(archive),
-    )
-
-
-def _tls(archive: Archive) -> ssl.SSLContext | None:
-    if not archive.is_encrypted:
-        return None
-    return tls_context(
-        "archive",
-        authorities=archive.ca.get_secret_value(),
-        certificate=archive.certificate.get_secret_value(),
+        ssl_context=tls_context("archive", archive) if archive.is_encrypted else None,
     )
 
 

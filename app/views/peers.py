@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import aiohttp
 import orjson
 
+from app.tls import distrust, pages_trust
 from app.views.worker import Worker
 
 __all__ = ["Gathered", "Part", "Peers"]
@@ -63,12 +64,14 @@ class Peers:
     def __init__(self, worker: Worker, headers: Mapping[str, str]) -> None:
         self._worker = worker
         self._headers = headers
+        self._web = worker.settings.web
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Hold connections to the other workers while the block runs."""
-        connector = aiohttp.TCPConnector(limit=ASKED_AT_ONCE_MAX)
+        trust = pages_trust(self._web)
+        connector = aiohttp.TCPConnector(limit=ASKED_AT_ONCE_MAX, ssl=trust)
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, headers=self._headers
@@ -152,20 +155,16 @@ class Peers:
         try:
             body = await self._fetch(url, {**wanted, "local": "1"})
             return await asyncio.to_thread(lambda: read(orjson.loads(body)))
-        except TimeoutError:
-            return _Silence(f"did not answer within {ANSWER_SECONDS:.0f} s")
-        except aiohttp.ClientResponseError as error:
-            return _Silence(f"answered {error.status} {error.message}")
-        except aiohttp.ClientConnectorError:
-            return _Silence("cannot be reached")
-        except aiohttp.ClientError as error:
-            return _Silence(f"broke off: {error}")
+        except (TimeoutError, aiohttp.ClientError) as error:
+            return _Silence(_said(error))
         except (KeyError, TypeError, ValueError):
             return _Silence("answered in a format that this worker does not know")
 
     async def _fetch(self, url: str, params: Mapping[str, str]) -> bytes:
         if self._session is None:
             raise aiohttp.ClientConnectionError("this worker is stopping")
+        if self._web.is_encrypted and not url.startswith("https:"):
+            raise InTheClear
         async with self._session.get(url, params=params) as response:
             response.raise_for_status()
             body = bytearray()
@@ -174,6 +173,29 @@ class Peers:
                 if len(body) > ANSWER_BYTES_MAX:
                     raise aiohttp.ClientPayloadError("the answer is too long")
             return bytes(body)
+
+
+class InTheClear(aiohttp.ClientError):
+    """A worker has an address without TLS: who asked it would show its token."""
+
+
+def _said(error: TimeoutError | aiohttp.ClientError) -> str:
+    """Return in words why a worker did not answer."""
+    said = f"broke off: {error}"
+    match error:
+        case TimeoutError():
+            said = f"did not answer within {ANSWER_SECONDS:.0f} s"
+        case aiohttp.ClientResponseError():
+            said = f"answered {error.status} {error.message}"
+        case InTheClear():
+            said = "does not encrypt, and SMARTMETER_WEB__TLS or …__CA asks for it"
+        case aiohttp.ClientConnectorCertificateError():
+            said = distrust(error)
+        case aiohttp.ClientConnectorSSLError():
+            said = "does not speak TLS"
+        case aiohttp.ClientConnectorError():
+            said = "cannot be reached"
+    return said
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+# A browser that was here over TLS comes over nothing else for a year.
+STRICT_TRANSPORT = "max-age=31536000"
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +110,8 @@ def _static() -> Path:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
+    if request.secure:
+        response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     # Files are asked for again each time, and answered with 304 when they are the same.
     is_file = request.path.startswith("/static/")
     response.headers["Cache-Control"] = "no-cache" if is_file else "no-store"

@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from app.health import serve_health
+from app.settings.web import Web
 from app.views.health import Health
 from app.views.sampling import Sampler
 from tests.fake_worker import FakeWorker
@@ -80,6 +81,7 @@ async def test_pages_of_a_process_without_faust_say_what_its_checks_say():
         serve_health(
             "127.0.0.1",
             0,
+            Web(),
             live=lambda: trouble["live"],
             ready=lambda: trouble["ready"],
         ) as port,

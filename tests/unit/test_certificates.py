@@ -6,11 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from app.certificates import CertificatesRefused, issue
 from app.cli.certificates import command
 from app.errors import SettingsError
-from app.tls import tls_context, trust_trouble
+from app.settings.base import Encrypted
+from app.settings.web import Web
+from app.tls import pages_context, tls_context, trust_trouble
 
 HOSTS = ("localhost", "127.0.0.1")
 YEAR = timedelta(days=365)
@@ -30,7 +38,7 @@ def met(folder, *, host="localhost", authorities=None, client=""):
         server.load_verify_locations(folder / "ca.crt")
         server.verify_mode = ssl.CERT_REQUIRED
     trusted = (folder / "ca.crt").read_text() if authorities is None else authorities
-    context = tls_context("kafka", authorities=trusted, certificate=client)
+    context = tls_context("kafka", Encrypted(ca=trusted, certificate=client))
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     ours = context.wrap_bio(incoming, outgoing, server_hostname=host)
     theirs = server.wrap_bio(outgoing, incoming, server_side=True)
@@ -119,14 +127,34 @@ def test_command_says_what_to_do_next_and_what_is_wrong(tmp_path):
 @pytest.mark.parametrize(
     ("values", "variable"),
     [
-        ({"authorities": "no certificate"}, "SMARTMETER_KAFKA__CA"),
-        (
-            {"authorities": "", "certificate": "no key"},
-            "SMARTMETER_KAFKA__CERTIFICATE",
-        ),
+        ({"ca": "no certificate"}, "SMARTMETER_KAFKA__CA"),
+        ({"certificate": "no key"}, "SMARTMETER_KAFKA__CERTIFICATE"),
     ],
 )
 def test_what_is_no_certificate_names_its_variable(values, variable):
     with pytest.raises(SettingsError) as caught:
-        tls_context("kafka", **values)
+        tls_context("kafka", Encrypted(**values))
     assert str(caught.value).startswith(f"{variable}: ")
+
+
+def test_key_under_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path):
+    issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    key = load_pem_private_key((tmp_path / "server.key").read_bytes(), None)
+    closed = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password")
+    )
+    shown = (tmp_path / "server.crt").read_text() + closed.decode()
+    with pytest.raises(SettingsError, match="unencrypted key"):
+        pages_context(Web(certificate=shown))
+
+
+@pytest.mark.parametrize("given", [{"tls": True}, {"ca": "any"}])
+def test_pages_are_not_served_in_the_clear_where_they_must_not(given):
+    with pytest.raises(SettingsError, match="SMARTMETER_WEB__CERTIFICATE: missing"):
+        pages_context(Web(**given))
+
+
+def test_pages_are_plain_where_nothing_is_said():
+    assert pages_context(Web()) is None
+    assert "http" == Web().scheme
+    assert "https" == Web(tls=True).scheme

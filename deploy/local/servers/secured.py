@@ -126,10 +126,12 @@ class SecuredCassandra(Cassandra):
 
         from app.tls import tls_context
 
-        authorities = self._secured.path("ca.crt").read_text(encoding="utf-8")
+        trusted = {
+            settings.variable("archive", "ca_file"): str(self._secured.path("ca.crt"))
+        }
         return {
             "auth_provider": PlainTextAuthProvider(role, password),
-            "ssl_context": tls_context("archive", authorities=authorities),
+            "ssl_context": tls_context("archive", settings.load(trusted).archive),
         }
 
     def probe(self, ports: Ports) -> None:
