@@ -8,6 +8,7 @@ there is no answer now). A browser's EventSource reconnects by itself.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -24,6 +25,9 @@ PAUSE_SECONDS_MAX = 5.0
 # A page that takes long or is large comes less often: all viewers together may cost a
 # tenth of a core, and each 500 kB a second.
 PAUSE_PER_SECOND = 10.0
+# The least of these is what the page costs: one that the machine held up for 40 ms was
+# followed by a pause of 400 ms.
+COSTS_KEPT = 3
 BYTES_PER_SECOND = 500_000
 SAME_SECONDS = 1.0
 RECONNECT_MILLISECONDS = 2_000
@@ -103,6 +107,7 @@ class Streams:
         await response.write(b"retry: %d\n" % RECONNECT_MILLISECONDS)
         await response.write(_event(b"answer", sent))
         pause = PAUSE_SECONDS_MIN
+        costs_seconds: deque[float] = deque(maxlen=COSTS_KEPT)
         said = time.monotonic()
         while True:
             await asyncio.sleep(pause)
@@ -117,11 +122,11 @@ class Streams:
             if event != SAME or started - said >= SAME_SECONDS:
                 await response.write(event)
                 said = started
-            taken = time.monotonic() - started
+            costs_seconds.append(time.monotonic() - started)
             pause = min(
                 max(
                     PAUSE_SECONDS_MIN,
-                    PAUSE_PER_SECOND * taken * len(self._open),
+                    PAUSE_PER_SECOND * min(costs_seconds) * len(self._open),
                     len(event) / BYTES_PER_SECOND,
                 ),
                 PAUSE_SECONDS_MAX,
