@@ -6,6 +6,7 @@ at once when a guarantee can no longer be kept.
 """
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -260,6 +261,10 @@ def run(stage: SmartMeter) -> None:
     stage.worker_init_post_autodiscover()
     worker = stage.Worker(loglevel=level, quiet=True, override_logging=False)
     worker.spinner = None  # it writes terminal codes into logs
+    # What is imported stays: a full collection that looked at it, too, held the event
+    # loop for 90 to 210 ms.
+    gc.collect()
+    gc.freeze()
     worker.execute_from_commandline()
 
 
