@@ -9,6 +9,7 @@ shows them, and `python -m deploy.privileges` prints them as those servers take 
     archive     the stage that writes to Cassandra
     exporter    figures of the servers
     operator    topics, schema, doctor, dead letters, replay: a person at work
+    mover       replay --into: carries the log into another namespace
     analyst     query, export, shell: reads what is stored
 """
 
@@ -60,6 +61,7 @@ def privileges(topology: Topology) -> dict[str, Privileges]:
         "archive": _archive,
         "exporter": _exporter,
         "operator": _operator,
+        "mover": _mover,
         "analyst": _analyst,
     }
     return {account: make(topology) for account, make in made.items()}
@@ -193,6 +195,27 @@ def _operator(topology: Topology) -> Privileges:
         cassandra=tuple(
             f"{permission} ON KEYSPACE {keyspace}"
             for permission in ("CREATE", "ALTER", "SELECT", "MODIFY")
+        ),
+    )
+
+
+def _mover(topology: Topology) -> Privileges:
+    """Let a person copy the log into namespaces whose name begins with this one's.
+
+    Not the operator: nobody but the bridge writes what windows are made of.
+    """
+    namespace = topology.settings.namespace
+    return Privileges(
+        kafka=(
+            *_on((topology.readings, topology.weather), READ, DESCRIBE),
+            Rule(
+                "topic",
+                f"{namespace}_",
+                ("Create", WRITE, DESCRIBE, "DescribeConfigs"),
+                prefixed=True,
+            ),
+            # Whether somebody runs there already.
+            Rule("group", f"{namespace}_", (DESCRIBE,), prefixed=True),
         ),
     )
 

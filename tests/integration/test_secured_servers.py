@@ -1,6 +1,7 @@
 """Servers that demand accounts and TLS: who gets in, who does not, and what is said."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from deploy.local import ports
 from deploy.local.process import ROOT
 from deploy.local.secured_stack import SecuredStack
 from deploy.local.stack import SERVERS
+from tests.frames import frames_of, made_up_rows
 from tests.identities import an_nkey, credentials
 from tests.secured import HOSTS, a_tls_door, expired, nats_with
 
@@ -349,6 +351,34 @@ async def test_only_the_operator_makes_topics_and_nobody_removes_them(account):
             assert (who == "operator") == (made == 0)
         finally:
             await admin.close()
+
+
+async def test_the_mover_alone_copies_the_log_into_a_namespace_beside(account, stack):
+    loaded = account("bridge")
+    topology = Topology(loaded)
+    frames = [*frames_of(made_up_rows(300, seed=3), 100)]
+    producer = AIOKafkaProducer(**connections.kafka_options(loaded))
+    await producer.start()
+    try:
+        for lane, value in frames:
+            await producer.send_and_wait(topology.readings.name, value, partition=lane)
+    finally:
+        await producer.stop()
+    words = ["replay", "--from", "beginning", "--json", "--into"]
+    beside = f"{NAMESPACE}_2"
+    for who, namespace in (
+        ("operator", beside),
+        ("bridge", beside),
+        ("mover", "elsewhere"),
+    ):
+        done = smartmeter(stack.environ(NAMESPACE, who), *words, namespace)
+        assert 1 == done.returncode, done.stdout
+        assert "smartmeter: " in done.stderr
+    done = smartmeter(stack.environ(NAMESPACE, "mover"), *words, beside, "--lanes", "4")
+    assert 0 == done.returncode, done.stderr
+    copied = json.loads(done.stdout.splitlines()[-1])
+    assert len(frames) == copied["frames"]
+    assert copied["written"]
 
 
 async def test_simulator_has_no_account_of_kafka(account, stack):

@@ -55,6 +55,14 @@ def test_only_workers_write_results_and_journals():
         assert ({"worker"} if is_journal else set()) == who_may("Delete", topic)
 
 
+def test_mover_writes_beside_this_namespace_and_never_into_it():
+    beside = Topology(Settings(namespace="smartmeter_2"))
+    for topic in (*beside.topics, *TOPOLOGY.topics):
+        expected = topic in beside.topics
+        assert expected == may("mover", "Write", topic.name), topic.name
+        assert not may("mover", "Delete", topic.name)
+
+
 def test_simulator_and_analyst_have_nothing_to_do_with_kafka():
     assert () == ACCOUNTS["simulator"].kafka
     assert () == ACCOUNTS["analyst"].kafka
