@@ -4,11 +4,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from app import settings
-from deploy.local import cluster
+from deploy.local import cluster, control, status
 from deploy.local.errors import LauncherError
 from deploy.local.process import tail
-from deploy.local.roles import role
 from deploy.local.servers.base import Report
+from deploy.local.supervisor import Supervisor
 from deploy.local.system import System
 from deploy.services import SERVERS, STAGES
 
@@ -42,6 +42,7 @@ class Local:
         )
         self._ends = ExitStack()
         self._ends.enter_context(self._stack.ledger.held("run"))
+        self._processes_end = ExitStack()
         self._system: System | None = None
 
     def running(self) -> dict[str, int]:
@@ -79,9 +80,8 @@ class Local:
 
     def stop_all(self) -> None:
         """Stop all of the folder, and nothing else; data stay."""
-        if self._system:
-            self._system.stop()
-            self._system = None
+        self._processes_end.close()
+        self._system = None
         self._stack.stop(*self._stack.servers)
 
     def close(self) -> None:
@@ -101,29 +101,33 @@ class Local:
             self._stack.start(*nodes[:replicas])
         self._stack.stop(*nodes[replicas:])
 
-    def _scale_stage(self, name: str, replicas: int) -> None:
-        if not replicas and self._system is None:
-            return
-        system = self._whole()
-        loaded = settings.load()
-        if name in {"bridge", "worker"} and replicas > loaded.kafka.lanes:
-            raise LauncherError(
-                f"{name}: {replicas} would share {loaded.kafka.lanes} lanes, and one"
-                " without a lane has nothing to do"
-            )
-        alive = {n for n in system.alive if n.partition("-")[0] == name}
-        wanted = [role(loaded, name, k, self._rate) for k in range(1, replicas + 1)]
-        for gone in sorted(alive - {each.name for each in wanted}):
-            system.end(gone)
-        system.start(*(each for each in wanted if each.name not in alive))
+    def _scale_stage(self, stage: str, count: int) -> list[str]:
+        if not count and self._system is None:
+            return []
+        return self._whole().scale(stage, count, rate=self._rate)
 
     def _whole(self) -> System:
         """Return the processes on the servers, which must run."""
+        if self._system is not None:
+            return self._system
         away = [n for n in self._stack.servers if not self._stack.process(n).alive]
-        if self._system is None:
-            if away:
-                raise LauncherError(
-                    f"{', '.join(away)} must run first: create_service({away[0]!r})"
-                )
-            self._system = System(self._stack, settings.load(), self._report)
-        return self._system
+        if away:
+            raise LauncherError(
+                f"{', '.join(away)} must run first: create_service({away[0]!r})"
+            )
+        system = System(self._stack, settings.load(), self._report)
+        self._processes_end.callback(system.stop)
+        supervisor = Supervisor(system, self._report, lambda e: self._report(str(e)))
+        self._processes_end.enter_context(supervisor)
+        actions: control.Actions = {
+            "ps": lambda: list(status.rows(self._stack, system)),
+            "scale": self._scale_stage,
+            "stop": self._stop_asked,
+        }
+        self._processes_end.enter_context(control.serve(self._stack.folder, actions))
+        self._system = system
+        return system
+
+    @staticmethod
+    def _stop_asked() -> int:
+        raise LauncherError("a Python prompt runs this: say stop_all() there")

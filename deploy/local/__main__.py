@@ -85,12 +85,13 @@ def down(folder: Path, cluster: bool) -> None:
 @FOLDER
 @CLUSTER
 def status(folder: Path, cluster: bool) -> None:
-    """Show which servers run, and where.
+    """Show what runs, and where; of a run, also how often it was started again.
 
     Example:
         python -m deploy.local status
     """
-    status_page.show(_opened(folder, cluster=cluster), Console())
+    found = status_page.look(_opened(folder, cluster=cluster))
+    status_page.show(found, Console())
 
 
 @cli.command()
@@ -126,7 +127,8 @@ def run(folder: Path, secure: bool, cluster: bool, **options: Any) -> None:
 
     Servers that run already (`up`) are used, and left running. Ctrl-C ends the
     readings, waits until all are accounted for, and stops what was started; a second
-    Ctrl-C does not wait.
+    Ctrl-C does not wait. A bridge or worker that ends by itself is started again.
+    `smartmeter ps`, `scale` and `stop` do their work from another terminal.
 
     Example:
         python -m deploy.local run --for 60 --fresh | tail -1 | jq

@@ -1,10 +1,15 @@
-"""The figures of a run, summed over the /metrics of all its processes."""
+"""The figures of a run, summed over the /metrics of all its processes.
+
+Processes come and go: what one has counted is known of each of its lives from the last
+look at it. The live workers' figures are of their lanes' durable state, and go on from
+worker to worker; the other stages count anew in each life.
+"""
 
 import http.client
 import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,6 +18,9 @@ from deploy.local.ports import HOST
 __all__ = ["Figures", "Scraper"]
 
 ANSWER_SECONDS_MAX = 5.0
+LIFE = "process_start_time_seconds"
+# Of durable state, by lane: a lane's figures only grow, whoever has it.
+DURABLE = ("smartmeter_live_", "smartmeter_forecast_")
 
 Sample = tuple[str, Mapping[str, str], float]
 
@@ -79,37 +87,60 @@ class Reading:
 
     figures: Figures
     lag: dict[str, float]  # by stage; not a number where it is not known
-    lanes: int  # lanes that a live worker answers for
+    lanes: dict[str, int]  # by stage, those that a process answers for
     accuracy: float | None
     complete: bool  # every process answered
+    rows_known: bool = True  # every archive worker that there was still answers
 
     def caught_up(self, lanes: int) -> bool:
         """Whether nothing is on its way, as far as all lanes are concerned."""
-        still = all(lag == 0 for lag in self.lag.values())  # not so where not known
-        return self.complete and self.lanes == lanes and still
+        # Not so where a lag is not known.
+        still = all(lag == 0 for lag in self.lag.values())
+        return self.complete and still and set(self.lanes.values()) == {lanes}
+
+    def since(self, earlier: Figures, lanes: int) -> "Reading":
+        """Return what was added since; what ended processes had not told is inferred.
+
+        A bridge that was killed takes with it what it counted after the last look: at
+        least what was counted behind it was bridged. An archive worker does, too, and
+        its successor counts some rows again: when nothing waits, offsets say it, for
+        they are committed after the rows.
+        """
+        figures = self.figures.since(earlier)
+        bridged = max(figures.bridged, figures.counted + figures.late)
+        figures = replace(figures, bridged=bridged)
+        stored = self.lag["archive"] == 0 and self.lanes["archive"] == lanes
+        if not self.rows_known and stored:
+            figures = replace(figures, raw_data=bridged - figures.refused)
+        return replace(self, figures=figures)
 
 
 class Scraper:
-    """Reads /metrics of processes; the last answer stands for one that is silent."""
+    """Reads /metrics of processes; ports may change between one look and the next."""
 
     def __init__(self, ports: Mapping[str, int], token: str = "") -> None:
-        self.ports = dict(ports)
+        self.ports = ports
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._last: dict[str, list[Sample]] = {}
+        self._lives: dict[tuple[str, float], list[Sample]] = {}
 
     def read(self) -> Reading:
         """Ask every process now."""
-        with ThreadPoolExecutor(len(self.ports)) as pool:
+        asked = dict(self.ports)
+        with ThreadPoolExecutor(max(1, len(asked))) as pool:
             answers = dict(
-                zip(
-                    self.ports,
-                    pool.map(self._samples, self.ports.values()),
-                    strict=True,
-                )
+                zip(asked, pool.map(self._samples, asked.values()), strict=True)
             )
-        self._last |= {name: found for name, found in answers.items() if found}
-        samples = [sample for found in self._last.values() for sample in found]
-        return _reading(samples, complete=all(answers.values()))
+        now = {(name, _life(found)): found for name, found in answers.items() if found}
+        self._lives |= now
+        rows_known = all(
+            life in now for life in self._lives if life[0].startswith("archive")
+        )
+        return _reading(
+            now.values(),
+            self._lives.values(),
+            complete=len(now) == len(asked),
+            rows_known=rows_known,
+        )
 
     def _samples(self, port: int) -> list[Sample]:
         """Return the samples of one process; none where it does not answer."""
@@ -128,28 +159,69 @@ class Scraper:
             connection.close()
 
 
-def _reading(samples: Iterable[Sample], *, complete: bool) -> Reading:
-    by_name: dict[str, list[tuple[Mapping[str, str], float]]] = {}
-    for name, labels, value in samples:
-        by_name.setdefault(name, []).append((labels, value))
+def _life(samples: Iterable[Sample]) -> float:
+    """Return when the process began whose samples these are."""
+    return next((value for name, _, value in samples if name == LIFE), 0.0)
 
-    def total(name: str, **labels: str) -> float:
+
+Labelled = list[tuple[Mapping[str, str], float]]
+
+
+class _Samples:
+    """Samples of several processes, by name."""
+
+    def __init__(self, processes: Iterable[Iterable[Sample]]) -> None:
+        self._found: dict[str, Labelled] = {}
+        for samples in processes:
+            for name, labels, value in samples:
+                self._found.setdefault(name, []).append((labels, value))
+
+    def named(self, name: str) -> Labelled:
+        """Return labels and values of a metric; of durable ones, the highest each."""
+        name = f"smartmeter_{name}"
+        found = self._found.get(name, [])
+        if not (name.startswith(DURABLE) and name.endswith("_total")):
+            return found
+        highest: dict[frozenset[tuple[str, str]], tuple[Mapping[str, str], float]] = {}
+        for labels, value in found:
+            key = frozenset(labels.items())
+            if key not in highest or highest[key][1] < value:
+                highest[key] = (labels, value)
+        return list(highest.values())
+
+    def total(self, name: str, **labels: str) -> float:
+        """Return a metric's sum over the series that have these labels."""
         return sum(
             value
-            for found, value in by_name.get(f"smartmeter_{name}", [])
+            for found, value in self.named(name)
             if labels.items() <= found.items()
         )
 
-    def count(name: str, **labels: str) -> int:
-        found = total(name, **labels)
+    def lanes(self, name: str) -> int:
+        """Return of how many lanes there is a series."""
+        return len({labels["lane"] for labels, _ in self.named(name)})
+
+    def count(self, name: str, **labels: str) -> int:
+        """Return the same as a whole number, 0 where it is not known."""
+        found = self.total(name, **labels)
         return 0 if math.isnan(found) else round(found)
 
-    accuracies = by_name.get("smartmeter_forecast_accuracy_ratio", [])
+
+def _reading(
+    now: Iterable[Iterable[Sample]],
+    ever: Iterable[Iterable[Sample]],
+    *,
+    complete: bool,
+    rows_known: bool = True,
+) -> Reading:
+    """Return what processes say now, and what all that there were have counted."""
+    present, samples = _Samples(now), _Samples(ever)
     right = [
-        (ratio, total("forecast_predictions_scored_total", **labels))
-        for labels, ratio in accuracies
+        (ratio, samples.total("forecast_predictions_scored_total", **labels))
+        for labels, ratio in present.named("forecast_accuracy_ratio")
         if not math.isnan(ratio)
     ]
+    count = samples.count
     return Reading(
         figures=Figures(
             published=count("simulator_readings_published_total"),
@@ -166,13 +238,19 @@ def _reading(samples: Iterable[Sample], *, complete: bool) -> Reading:
             predictions_scored=count("forecast_predictions_scored_total"),
         ),
         lag={
-            "bridge": total("bridge_lag_messages"),
-            "live": total("live_lag_frames"),
-            "archive": total("archive_lag_records"),
+            "bridge": present.total("bridge_lag_messages"),
+            "live": present.total("live_lag_frames"),
+            "archive": present.total("archive_lag_records"),
         },
-        lanes=len(by_name.get("smartmeter_live_lag_frames", [])),
+        lanes={
+            # A lane of the bridge has a lag from its first message on.
+            "bridge": present.count("bridge_lanes"),
+            "live": present.lanes("live_lag_frames"),
+            "archive": present.lanes("archive_lag_records"),
+        },
         accuracy=_mean(right),
         complete=complete,
+        rows_known=rows_known,
     )
 
 

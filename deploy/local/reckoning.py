@@ -64,8 +64,7 @@ class Reckoning:
         return dataclasses.replace(final(reading), complete=settled)
 
     def _since(self, reading: Reading) -> Reading:
-        figures = reading.figures.since(self._before)
-        return dataclasses.replace(reading, figures=figures)
+        return reading.since(self._before, self._lanes)
 
     def _settle(
         self, enough: Callable[[Reading], bool], require_alive: Callable[[], None]

@@ -14,20 +14,21 @@ from typing import Any
 
 from app import settings
 from app.settings import Settings
-from deploy.local import ports
+from deploy.local import control, ports, roles, status
 from deploy.local.errors import LauncherError
 from deploy.local.figures import Reading, Scraper
 from deploy.local.reckoning import Reckoning
 from deploy.local.screen import Screen
 from deploy.local.servers.base import Report
 from deploy.local.stack import Stack
-from deploy.local.system import Role, System
+from deploy.local.supervisor import Supervisor
+from deploy.local.system import System
 
 __all__ = ["Options", "run"]
 
-SIMULATOR = "simulator"
-SIMULATOR_PORT = 6095
 LOOK_SECONDS = 1.0
+METERS = "simulator-1"
+SCALED = ("bridge", "worker", "archive")  # the meters are what a run counts by
 HOUSEHOLD = "household"
 # The household's sockets have 230 V: by the usual 116 V all of it would be an alert.
 HOUSEHOLD_SETTINGS = {
@@ -63,10 +64,11 @@ def run(stack: Stack, options: Options, report: Report) -> None:
     """Run everything until the time is up or Ctrl-C, drain, and print the summary.
 
     The last line on standard output is the summary, as JSON. Its figures are of this
-    run alone, also where earlier runs have left data.
+    run alone, also where earlier runs have left data. What ends by itself is started
+    again, except servers and meters.
 
     Raises:
-        LauncherError: Something did not start, ended by itself, or does not add up.
+        LauncherError: Something did not start, ended too often, or does not add up.
     """
     if options.source == HOUSEHOLD:
         _judge_as_europe_does()
@@ -84,7 +86,9 @@ def run(stack: Stack, options: Options, report: Report) -> None:
         ends.enter_context(stack.running())
         system = System(stack, loaded, report)
         ends.callback(system.stop)
-        reading, seconds = _carry(system, loaded, options, report)
+        whole = _Whole(stack, system, options, report)
+        ends.enter_context(Supervisor(system, report, whole.failures.append))
+        reading, seconds = whole.carry(loaded)
         report("stopping")
     print(json.dumps(_summary(reading, seconds)), flush=True)
     missing = reading.figures.off or ("" if reading.complete else f"lag {reading.lag}")
@@ -104,51 +108,90 @@ def _judge_as_europe_does() -> None:
         os.environ.update(HOUSEHOLD_SETTINGS)
 
 
-def _carry(
-    system: System, loaded: Settings, options: Options, report: Report
-) -> tuple[Reading, float]:
-    """Run the system; return this run's figures and for how long meters published."""
-    report("creating Kafka topics and Cassandra tables")
-    system.command("topics")
-    system.command("schema")
-    system.start(*system.roles(options.workers))
-    token = system.read_token
-    reckoning = Reckoning(Scraper(system.ports, token), lanes=loaded.kafka.lanes)
-    reckoning.begin(system.require_alive)
-    words = ("simulate", "--rate", str(options.rate), "--source", options.source)
-    system.start(Role(name=SIMULATOR, words=words, usual_port=SIMULATOR_PORT))
-    reckoning.scraper.ports[SIMULATOR] = system.ports[SIMULATOR]
-    with _stop_asked() as stop:
-        seconds = _watch(system, reckoning, options, stop)
-        published = _published(system)
-        del reckoning.scraper.ports[SIMULATOR]
-        report(f"{published:,} readings published; waiting until all have arrived")
-        return reckoning.end(published, system.require_alive), seconds
+class _Whole:
+    """One run of everything."""
 
+    def __init__(
+        self, stack: Stack, system: System, options: Options, report: Report
+    ) -> None:
+        self.failures: list[Exception] = []  # of what is not started again
+        self._stack = stack
+        self._system = system
+        self._options = options
+        self._report = report
 
-def _watch(
-    system: System, reckoning: Reckoning, options: Options, stop: threading.Event
-) -> float:
-    """Show the figures until it is time to stop; return how long that took."""
-    web = f"http://{ports.HOST}:{system.ports['worker-1']}/"
-    started = time.monotonic()
-    with Screen(web, options.seconds) as screen:
-        while not stop.wait(LOOK_SECONDS):
-            seconds = time.monotonic() - started
-            if options.seconds is not None and seconds >= options.seconds:
-                break
-            system.require_alive()
-            screen.show(reckoning.read(), seconds)
-    return time.monotonic() - started
+    def carry(self, loaded: Settings) -> tuple[Reading, float]:
+        """Run it; return this run's figures and for how long meters published."""
+        system, options = self._system, self._options
+        self._report("creating Kafka topics and Cassandra tables")
+        system.command("topics")
+        system.command("schema")
+        system.start(*roles.usual(loaded, options.workers))
+        scraper = Scraper(system.ports, system.read_token)
+        reckoning = Reckoning(scraper, lanes=loaded.kafka.lanes)
+        reckoning.begin(self.require_well)
+        system.start(
+            roles.role(
+                loaded, roles.SIMULATOR, 1, rate=options.rate, source=options.source
+            )
+        )
+        with _stop_asked() as stop, control.serve(self._stack.folder, self._to(stop)):
+            seconds = self._watch(reckoning, stop)
+            published = self._published()
+            self._report(f"{published:,} readings published; waiting until all arrived")
+            return reckoning.end(published, self.require_well), seconds
 
+    def require_well(self) -> None:
+        """Make sure that everything runs, or will again.
 
-def _published(system: System) -> int:
-    """Stop the meters; return how many readings NATS has acknowledged."""
-    summary = system.finish(SIMULATOR)
-    published = summary.get("published")
-    if not isinstance(published, int) or summary.get("unacknowledged"):
-        raise LauncherError(f"the simulator could not publish all: {summary}")
-    return published
+        Raises:
+            LauncherError: A server has ended, or something too often.
+        """
+        if self.failures:
+            raise self.failures[0]
+        self._system.require_servers()
+
+    def _to(self, stop: threading.Event) -> control.Actions:
+        """Return what another terminal can ask for."""
+
+        def scale(stage: str, count: int) -> list[str]:
+            if stage not in SCALED:
+                raise LauncherError(f"{stage}: what scales is {', '.join(SCALED)}")
+            if count < 1:
+                raise LauncherError(f"{stage}: a run has at least one")
+            return self._system.scale(stage, count)
+
+        def end() -> int:
+            stop.set()
+            return os.getpid()
+
+        return {
+            "ps": lambda: list(status.rows(self._stack, self._system)),
+            "scale": scale,
+            "stop": end,
+        }
+
+    def _watch(self, reckoning: Reckoning, stop: threading.Event) -> float:
+        """Show the figures until it is time to stop; return how long that took."""
+        web = f"http://{ports.HOST}:{self._system.ports['worker-1']}/"
+        limit = self._options.seconds
+        started = time.monotonic()
+        with Screen(web, limit) as screen:
+            while not stop.wait(LOOK_SECONDS):
+                seconds = time.monotonic() - started
+                if limit is not None and seconds >= limit:
+                    break
+                self.require_well()
+                screen.show(reckoning.read(), seconds)
+        return time.monotonic() - started
+
+    def _published(self) -> int:
+        """Stop the meters; return how many readings NATS has acknowledged."""
+        summary = self._system.finish(METERS)
+        published = summary.get("published")
+        if not isinstance(published, int) or summary.get("unacknowledged"):
+            raise LauncherError(f"the simulator could not publish all: {summary}")
+        return published
 
 
 def _summary(reading: Reading, seconds: float) -> dict[str, Any]:

@@ -101,6 +101,13 @@ class Stack:
         self.stop(*names)
         self.start(*names)
 
+    def note(self, name: str, process: Process, its_ports: dict[str, int]) -> None:
+        """Have a process end with this one, and found again by others."""
+        with self._writing:
+            self.guard.watch(process)
+            entry = Entry(pid=process.pid, started=process.started, ports=its_ports)
+            self.ledger.write(name, entry)
+
     def release(self) -> None:
         """Let the servers run on after this process's end."""
         self.guard.release()
@@ -219,12 +226,9 @@ class Stack:
 
     def _spawn(self, server: Server, its_ports: dict[str, int]) -> None:
         argv = server.prepare(self.folder / server.name, its_ports)
-        with self._writing:
-            process = spawn(argv, log=self.log(server.name))
-            self._children[server.name] = process
-            self.guard.watch(process)
-            entry = Entry(pid=process.pid, started=process.started, ports=its_ports)
-            self.ledger.write(server.name, entry)
+        process = spawn(argv, log=self.log(server.name))
+        self._children[server.name] = process
+        self.note(server.name, process, its_ports)
         self._report(f"{server.name}: starting (process {process.pid})")
 
     def _wait_until_ready(self, server: Server, given_up: threading.Event) -> None:

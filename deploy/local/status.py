@@ -1,36 +1,91 @@
-"""What runs, where, and for how long: for a person."""
+"""What runs, where, and for how long: for a person, and as fields."""
 
 import time
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.ledger import Entry
+from deploy.local import control
 from deploy.local.ports import HOST
 from deploy.local.stack import Stack
+from deploy.local.system import System
 
-__all__ = ["show"]
+__all__ = ["Row", "look", "rows", "show"]
+
+ANSWER_SECONDS_MAX = 5.0
+
+Row = dict[str, Any]
+"""name, state, pid (None: none runs), up_seconds, restarts, address."""
+
+STOPPED: Row = {
+    "name": "",
+    "state": "stopped",
+    "pid": None,
+    "up_seconds": None,
+    "restarts": 0,
+    "address": "",
+}
 
 
-def show(stack: Stack, console: Console) -> None:
-    """Print one row per server, and per process of a run."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "state", "process", "up for", "address"):
-        table.add_column(heading)
-    entries, servers = stack.ledger.read(), stack.servers
-    for name in [*servers, *(name for name in entries if name not in servers)]:
+def look(stack: Stack) -> list[Row]:
+    """Return a row for each process: from who runs them, or else from the ledger.
+
+    Raises:
+        LauncherError: Who runs them does not answer.
+    """
+    try:
+        found: list[Row] = control.ask(
+            stack.folder, "ps", seconds_max=ANSWER_SECONDS_MAX
+        )
+    except control.NoRun:
+        return list(rows(stack))
+    return found
+
+
+def rows(stack: Stack, system: System | None = None) -> Iterator[Row]:
+    """Yield a row for each server, and for each process that is to run."""
+    entries = stack.ledger.read()
+    for name in stack.servers:
         entry = entries.get(name)
-        if entry is not None and entry.process.alive:
-            since = timedelta(seconds=int(time.time() - entry.started))
-            where = _address(stack, name, entry)
-            table.add_row(name, "running", str(entry.pid), str(since), where)
-        elif name in servers:
-            table.add_row(name, "stopped", "", "", "")
-    console.print(table)
+        if entry is None or not entry.process.alive:
+            yield STOPPED | {"name": name}
+            continue
+        yield STOPPED | {
+            "name": name,
+            "state": "running",
+            "pid": entry.pid,
+            "up_seconds": round(time.time() - entry.started, 1),
+            "address": stack.servers[name].addresses(entry.ports)[name],
+        }
+    for kept in system.kept if system else ():
+        up_seconds = round(time.monotonic() - kept.begun, 1)
+        alive = kept.process.alive
+        yield {
+            "name": kept.role.name,
+            "state": kept.state,
+            "pid": kept.process.pid if alive else None,
+            "up_seconds": up_seconds if alive else None,
+            "restarts": kept.restarts.total,
+            "address": f"http://{HOST}:{kept.port}",
+        }
 
 
-def _address(stack: Stack, name: str, entry: Entry) -> str:
-    if name in stack.servers:
-        return stack.servers[name].addresses(entry.ports)[name]
-    return f"http://{HOST}:{entry.ports['web']}"
+def show(found: Iterable[Row], console: Console) -> None:
+    """Print one line per row."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "state", "pid", "up for", "restarts", "address"):
+        table.add_column(heading, no_wrap=True)
+    for row in found:
+        since = row["up_seconds"]
+        table.add_row(
+            row["name"],
+            row["state"],
+            str(row["pid"] or ""),
+            "" if since is None else str(timedelta(seconds=int(since))),
+            str(row["restarts"] or ""),
+            row["address"],
+        )
+    console.print(table, highlight=False)

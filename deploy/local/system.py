@@ -1,14 +1,14 @@
-"""The product's own processes on a stack: bridge, workers, archive, simulator."""
+"""The product's own processes on a stack: bridges, workers, archive, simulators."""
 
-import http
-import http.client
+import functools
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from pathlib import Path
 
 import orjson
 
@@ -16,40 +16,26 @@ from app import settings
 from app.settings import Settings
 from deploy.local import ports, readiness, targets
 from deploy.local.errors import LauncherError
-from deploy.local.ledger import Entry
-from deploy.local.process import ROOT, Process, spawn, tail
+from deploy.local.kept import Kept
+from deploy.local.process import ROOT, spawn, tail
+from deploy.local.readiness import ask_ready
+from deploy.local.roles import Role, role
 from deploy.local.servers.base import Report
 from deploy.local.stack import Stack
 
-__all__ = ["Role", "System"]
+__all__ = ["System"]
 
 OPERATOR = "operator"  # who makes topics and tables
-ACCOUNTS = {"simulate": "simulator"}  # the others are called like their command
 COMMAND_SECONDS_MAX = 180.0
 STOP_SECONDS_MAX = 30.0
-ANSWER_SECONDS_MAX = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
-    """One process: its command, and the setting or option that holds its port."""
-
-    name: str
-    words: tuple[str, ...]
-    usual_port: int
-    port_variable: str = ""  # empty: the option --port
-
-    @property
-    def account(self) -> str:
-        """Who it is to the servers, where they ask."""
-        return ACCOUNTS.get(self.words[0], self.words[0])
+SHARED = ("bridge", "worker")  # one without a lane has nothing to do
 
 
 class System:
-    """The processes of one run."""
+    """The processes of one folder: start, scale, stop; deploy/local/supervisor.py."""
 
     def __init__(self, stack: Stack, loaded: Settings, report: Report) -> None:
-        self.ports: dict[str, int] = {}
+        self.ports: dict[str, int] = {}  # of those that are to run
         self._stack = stack
         self._loaded = loaded
         # The exporter takes names of letters, digits and underscores.
@@ -59,8 +45,10 @@ class System:
         )
         self._pids = {settings.variable("exporter", "processes"): pids}
         self._report = report
-        self._processes: dict[str, Process] = {}
+        self._kept: dict[str, Kept] = {}
         self._others = ports.free()
+        self._table = threading.RLock()  # of what is kept; never held while waiting
+        self._changing = threading.Lock()  # one start or scale at a time
         targets.clear(stack.folder)  # those of a launcher that was killed
 
     @property
@@ -68,38 +56,16 @@ class System:
         """The token by which the figures of workers are read; empty: none is asked."""
         return self._stack.read_token
 
-    def roles(self, workers: int) -> list[Role]:
-        """Return the processes that carry readings on; the simulator comes later."""
-        loaded = self._loaded
-        return [
-            Role(
-                name="bridge",
-                words=("bridge",),
-                usual_port=loaded.bridge.port,
-                port_variable=settings.variable("bridge", "port"),
-            ),
-            *(
-                Role(
-                    name=f"worker-{number + 1}",
-                    words=("worker",),
-                    usual_port=loaded.worker.port + number,
-                    port_variable=settings.variable("worker", "port"),
-                )
-                for number in range(workers)
-            ),
-            Role(
-                name="archive",
-                words=("archive",),
-                usual_port=loaded.archive.web_port,
-                port_variable=settings.variable("archive", "web_port"),
-            ),
-            Role(
-                name="exporter",
-                words=("exporter",),
-                usual_port=loaded.exporter.port,
-                port_variable=settings.variable("exporter", "port"),
-            ),
-        ]
+    @property
+    def kept(self) -> list[Kept]:
+        """The processes that are to run."""
+        with self._table:
+            return list(self._kept.values())
+
+    @property
+    def alive(self) -> list[str]:
+        """Names of the processes that run."""
+        return [kept.role.name for kept in self.kept if kept.process.alive]
 
     def command(self, *words: str) -> str:
         """Run one command of the product to its end; return what it printed.
@@ -121,37 +87,56 @@ class System:
             raise LauncherError(f"`smartmeter {' '.join(words)}` failed:\n{last}")
         return done.stdout
 
-    def start(self, *roles: Role) -> None:
-        """Start processes, and wait until each says that it is ready."""
-        for role in roles:
-            self._spawn(role)
-        for role in roles:
-            port = self.ports[role.name]
-            readiness.wait_until_ready(
-                role.name,
-                process=self._processes[role.name],
-                probe=lambda port=port: _ask_ready(port),  # type: ignore[misc] # bound now
-                log=self._stack.log(role.name),
-                given_up=threading.Event(),
-            )
-            self._report(f"{role.name}: ready at http://{ports.HOST}:{port}")
+    # Start, scale, stop -------------------------------------------------------------
 
-    def require_alive(self) -> None:
-        """Make sure that nothing has ended by itself.
+    def start(self, *roles: Role) -> None:
+        """Start processes, and wait until each says that it is ready.
 
         Raises:
-            LauncherError: Something has; with the end of its log.
+            LauncherError: One ends instead, with the end of its log, or others are
+                being started.
         """
-        servers = {name: self._stack.process(name) for name in self._stack.servers}
-        for name, process in {**self._processes, **servers}.items():
-            if not process.alive:
-                what = f"{readiness.ended(process)} by itself"
-                raise readiness.failure(name, what, self._stack.log(name))
+        with self._one_change():
+            self._start(roles)
+
+    def scale(self, stage: str, count: int, **options: object) -> list[str]:
+        """Have so many processes of a stage; return what was done, a line for each.
+
+        Raises:
+            LauncherError: So many have no lane each, or one does not start.
+        """
+        lanes = self._loaded.kafka.lanes
+        if stage in SHARED and count > lanes:
+            raise LauncherError(
+                f"{stage}: {count} would share {lanes} lanes, and one without a lane"
+                " has nothing to do"
+            )
+        with self._one_change():
+            wanted = [
+                role(self._loaded, stage, number, **options)  # type: ignore[arg-type] # rate, source
+                for number in range(1, count + 1)
+            ]
+            there = {k.role.name for k in self.kept if k.role.stage == stage}
+            gone = sorted(there - {each.name for each in wanted})
+            for name in gone:
+                self.end(name)
+            new = [each for each in wanted if each.name not in there]
+            self._start(new)
+        ready = [self._ready_at(each.name) for each in new]
+        return [f"{name}: stopped" for name in gone] + ready
+
+    def end(self, name: str) -> None:
+        """Stop one process in good order; others take its work over."""
+        if kept := self.forget(name):
+            kept.process.stop(STOP_SECONDS_MAX)
+            self._report(f"{name}: stopped")
 
     def finish(self, name: str) -> Mapping[str, object]:
         """Stop a process that prints a JSON summary last, and return that."""
-        process = self._processes.pop(name)
-        targets.clear(self._stack.folder, name)
+        kept = self.forget(name)
+        if kept is None:
+            raise LauncherError(f"{name} does not run any more")
+        process = kept.process
         process.stop(STOP_SECONDS_MAX)
         last = tail(self._stack.log(name), lines=1)
         try:
@@ -163,28 +148,90 @@ class System:
             raise readiness.failure(name, "printed no summary", self._stack.log(name))
         return summary
 
-    @property
-    def alive(self) -> list[str]:
-        """Names of the processes that run."""
-        return [name for name, process in self._processes.items() if process.alive]
-
-    def end(self, name: str) -> None:
-        """Stop one process in good order; others take its work over."""
-        process = self._processes.pop(name)
-        self.ports.pop(name, None)
-        targets.clear(self._stack.folder, name)
-        process.stop(STOP_SECONDS_MAX)
-        self._report(f"{name}: stopped")
-
     def stop(self) -> None:
         """Stop what still runs, side by side."""
         targets.clear(self._stack.folder)
-        running = [process for process in self._processes.values() if process.alive]
+        with self._table:
+            kept = list(self._kept.values())
+            self._kept.clear()
+            self.ports.clear()
+        running = [each.process for each in kept if each.process.alive]
         if running:
             with ThreadPoolExecutor(len(running)) as pool:
                 list(pool.map(lambda process: process.stop(STOP_SECONDS_MAX), running))
-        self._processes.clear()
-        self.ports.clear()
+
+    # For the supervisor -------------------------------------------------------------
+
+    def again(self, kept: Kept) -> None:
+        """Start a process again that has ended, unless nobody wants it any more."""
+        with self._table:
+            if self.keeps(kept):
+                self._spawn(kept.role, kept)
+
+    def keeps(self, kept: Kept) -> bool:
+        """Say whether somebody still wants a process."""
+        with self._table:
+            return self._kept.get(kept.role.name) is kept
+
+    def forget(self, name: str) -> Kept | None:
+        """Keep a process no more; whether it runs is the caller's business."""
+        with self._table:
+            kept = self._kept.pop(name, None)
+            self.ports.pop(name, None)
+        targets.clear(self._stack.folder, name)
+        return kept
+
+    def log(self, name: str) -> Path:
+        """Return where a process's output goes."""
+        return self._stack.log(name)
+
+    def require_servers(self) -> None:
+        """Make sure that every server runs: they are not started again.
+
+        Raises:
+            LauncherError: One has ended; with the end of its log.
+        """
+        for name in self._stack.servers:
+            process = self._stack.process(name)
+            if not process.alive:
+                what = f"{readiness.ended(process)} by itself"
+                raise readiness.failure(name, what, self._stack.log(name))
+
+    # Inside -------------------------------------------------------------------------
+
+    @contextmanager
+    def _one_change(self) -> Iterator[None]:
+        if not self._changing.acquire(blocking=False):
+            raise LauncherError("others are being started or stopped: try again then")
+        try:
+            yield
+        finally:
+            self._changing.release()
+
+    def _start(self, roles: Sequence[Role]) -> None:
+        with self._table:
+            new = [self._spawn(each) for each in roles]
+        try:
+            for kept in new:
+                name = kept.role.name
+                readiness.wait_until_ready(
+                    name,
+                    process=kept.process,
+                    probe=functools.partial(ask_ready, kept.port),
+                    log=self._stack.log(name),
+                    given_up=threading.Event(),
+                )
+                kept.is_ready = kept.was_ready = True
+                self._report(self._ready_at(name))
+        except BaseException:
+            for kept in new:
+                if not kept.was_ready:
+                    self.forget(kept.role.name)
+                    kept.process.stop(STOP_SECONDS_MAX)
+            raise
+
+    def _ready_at(self, name: str) -> str:
+        return f"{name}: ready at http://{ports.HOST}:{self.ports.get(name, 0)}"
 
     def _environ(self, account: str) -> dict[str, str]:
         """Return the environment of a process that is this account to the servers."""
@@ -195,13 +242,13 @@ class System:
         others = {key: text for key, text in os.environ.items() if key not in secrets}
         return others | ours
 
-    def _spawn(self, role: Role) -> None:
-        port = role.usual_port
-        if port in self.ports.values() or not ports.is_free(port):
+    def _spawn(self, role: Role, former: Kept | None = None) -> Kept:
+        """Start a process, or one that has ended again, where it was before."""
+        wished = former.port if former else role.usual_port
+        port, taken = wished, {p for n, p in self.ports.items() if n != role.name}
+        if port in taken or not ports.is_free(port):
             port = next(self._others)
-            self._report(
-                f"{role.name}: port {role.usual_port} is taken, {port} serves instead"
-            )
+            self._report(f"{role.name}: port {wished} is taken, {port} serves instead")
         words, environ = list(role.words), self._environ(role.account)
         if role.port_variable:
             environ[role.port_variable] = str(port)
@@ -212,24 +259,13 @@ class System:
             log=self._stack.log(role.name),
             environ=environ,
         )
-        self._stack.guard.watch(process)
-        entry = Entry(pid=process.pid, started=process.started, ports={"web": port})
-        self._stack.ledger.write(role.name, entry)
-        self._processes[role.name] = process
+        self._stack.note(role.name, process, {"web": port})
+        if former is None:
+            kept = Kept(role=role, process=process, port=port)
+        else:
+            former.respawned(process, port)
+            kept = former
+        self._kept[role.name] = kept
         self.ports[role.name] = port
         targets.write(self._stack.folder, role.name, port)
-
-
-def _ask_ready(port: int) -> None:
-    """Raise unless a process says that it is ready."""
-    connection = http.client.HTTPConnection(
-        ports.HOST, port, timeout=ANSWER_SECONDS_MAX
-    )
-    try:
-        connection.request("GET", "/ready")
-        answer = connection.getresponse()
-        text = answer.read().decode(errors="replace").strip()
-    finally:
-        connection.close()
-    if answer.status != http.HTTPStatus.OK:
-        raise LauncherError(text or f"status {answer.status}")
+        return kept

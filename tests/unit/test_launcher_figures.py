@@ -20,7 +20,7 @@ def a_reading(*, lag=0.0, complete=True, lanes=LANES, accuracy=None, **counts):
     return Reading(
         figures=Figures(**counts),
         lag={"bridge": 0.0, "live": lag, "archive": 0.0},
-        lanes=lanes,
+        lanes={"bridge": LANES, "live": lanes, "archive": LANES},
         accuracy=accuracy,
         complete=complete,
     )
@@ -53,30 +53,40 @@ def alive():
     pass
 
 
+SIMULATOR = [
+    ("smartmeter_simulator_readings_published_total", {"slot": "1"}, 70.0),
+    ("smartmeter_simulator_readings_published_total", {"slot": "2"}, 30.0),
+]
+BRIDGE = [
+    ("smartmeter_bridge_readings_total", {"lane": "0"}, 97.0),
+    ("smartmeter_bridge_dead_letters_total", {"reason": "json"}, 2.0),
+    ("smartmeter_bridge_dead_letters_total", {"reason": "empty"}, 1.0),
+    ("smartmeter_bridge_lanes", {}, 2.0),
+]
+WORKER = [
+    ("smartmeter_live_readings_counted_total", {"lane": "0"}, 90.0),
+    ("smartmeter_live_readings_late_total", {"lane": "1"}, 7.0),
+    ("smartmeter_live_lag_frames", {"lane": "0"}, 3.0),
+    ("smartmeter_live_lag_frames", {"lane": "1"}, 4.0),
+    ("smartmeter_forecast_predictions_scored_total", {"lane": "0"}, 30.0),
+    ("smartmeter_forecast_predictions_scored_total", {"lane": "1"}, 10.0),
+    ("smartmeter_forecast_predictions_scored_total", {"lane": "2"}, 0.0),
+    ("smartmeter_forecast_accuracy_ratio", {"lane": "0"}, 1.0),
+    ("smartmeter_forecast_accuracy_ratio", {"lane": "1"}, 0.6),
+    ("smartmeter_forecast_accuracy_ratio", {"lane": "2"}, math.nan),
+    ("python_info", {}, 1.0),
+]
+ARCHIVE = [
+    ("smartmeter_archive_rows_total", {"table": "raw_data"}, 97.0),
+    ("smartmeter_archive_rows_total", {"table": "max_voltage"}, 5.0),
+    ("smartmeter_archive_lag_records", {"lane": "0"}, 0.0),
+    ("smartmeter_archive_lag_records", {"lane": "1"}, 0.0),
+]
+
+
 def test_samples_of_all_processes_are_summed():
-    reading = figures._reading(
-        [
-            ("smartmeter_simulator_readings_published_total", {"slot": "1"}, 70.0),
-            ("smartmeter_simulator_readings_published_total", {"slot": "2"}, 30.0),
-            ("smartmeter_bridge_readings_total", {"lane": "0"}, 97.0),
-            ("smartmeter_bridge_dead_letters_total", {"reason": "json"}, 2.0),
-            ("smartmeter_bridge_dead_letters_total", {"reason": "empty"}, 1.0),
-            ("smartmeter_live_readings_counted_total", {"lane": "0"}, 90.0),
-            ("smartmeter_live_readings_late_total", {"lane": "1"}, 7.0),
-            ("smartmeter_live_lag_frames", {"lane": "0"}, 3.0),
-            ("smartmeter_live_lag_frames", {"lane": "1"}, 4.0),
-            ("smartmeter_archive_rows_total", {"table": "raw_data"}, 97.0),
-            ("smartmeter_archive_rows_total", {"table": "max_voltage"}, 5.0),
-            ("smartmeter_forecast_predictions_scored_total", {"lane": "0"}, 30.0),
-            ("smartmeter_forecast_predictions_scored_total", {"lane": "1"}, 10.0),
-            ("smartmeter_forecast_predictions_scored_total", {"lane": "2"}, 0.0),
-            ("smartmeter_forecast_accuracy_ratio", {"lane": "0"}, 1.0),
-            ("smartmeter_forecast_accuracy_ratio", {"lane": "1"}, 0.6),
-            ("smartmeter_forecast_accuracy_ratio", {"lane": "2"}, math.nan),
-            ("python_info", {}, 1.0),
-        ],
-        complete=True,
-    )
+    everything = [SIMULATOR, BRIDGE, WORKER, ARCHIVE]
+    reading = figures._reading(everything, everything, complete=True)
     assert (
         Figures(
             published=100,
@@ -91,7 +101,81 @@ def test_samples_of_all_processes_are_summed():
         == reading.figures
     )
     assert "" == reading.figures.off
-    assert (7.0, 2, 0.9) == (reading.lag["live"], reading.lanes, reading.accuracy)
+    assert (7.0, 0.9) == (reading.lag["live"], reading.accuracy)
+    assert {"bridge": 2, "live": 2, "archive": 2} == reading.lanes
+
+
+class Stage:
+    """Answers like a process, until it ends; then nothing is known of its lag."""
+
+    def __init__(self, monkeypatch):
+        self.samples = {}
+        ports = {"worker-1": 1, "worker-2": 2, "bridge-1": 3, "archive-1": 4}
+        self.scraper = figures.Scraper(ports)
+        monkeypatch.setattr(
+            self.scraper, "_samples", lambda port: self.samples.get(port, [])
+        )
+
+    def lives(self, port, begun, *samples):
+        self.samples[port] = [("process_start_time_seconds", {}, begun), *samples]
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    return Stage(monkeypatch)
+
+
+def lane(name, number, value):
+    return (f"smartmeter_live_{name}", {"lane": str(number)}, float(value))
+
+
+def test_lane_that_goes_to_another_worker_is_not_counted_twice(stage):
+    stage.lives(1, 100, lane("readings_counted_total", 0, 40))
+    stage.lives(2, 100, lane("readings_counted_total", 1, 50), lane("lag_frames", 1, 9))
+    assert 90 == stage.scraper.read().figures.counted
+
+    stage.samples.pop(2)  # killed: what it had is known, what waits is not
+    reading = stage.scraper.read()
+    assert (90, 0.0, False) == (
+        reading.figures.counted,
+        reading.lag["live"],
+        reading.caught_up(2),
+    )
+    stage.lives(
+        1,
+        100,
+        lane("readings_counted_total", 0, 45),
+        lane("readings_counted_total", 1, 60),
+    )
+    assert 105 == stage.scraper.read().figures.counted
+
+
+def test_what_a_process_counted_before_it_was_killed_stays_counted(stage):
+    stage.lives(3, 100, ("smartmeter_bridge_readings_total", {"lane": "0"}, 70.0))
+    stage.scraper.read()
+    stage.lives(3, 200, ("smartmeter_bridge_readings_total", {"lane": "0"}, 5.0))
+    assert 75 == stage.scraper.read().figures.bridged
+
+
+def test_what_a_killed_bridge_had_not_told_is_known_from_what_was_counted():
+    reading = a_reading(bridged=75, counted=79, late=1)
+    assert 80 == reading.since(Figures(), LANES).figures.bridged
+
+
+def test_rows_of_a_killed_archive_worker_are_known_from_offsets_at_rest(stage):
+    row = ("smartmeter_archive_rows_total", {"table": "raw_data"})
+    lags = [("smartmeter_archive_lag_records", {"lane": str(n)}, 0.0) for n in (0, 1)]
+    stage.lives(4, 100, (*row, 60.0), *lags)
+    stage.lives(3, 100, ("smartmeter_bridge_readings_total", {"lane": "0"}, 80.0))
+    found = stage.scraper.read().since(Figures(), LANES)
+    assert 60 == found.figures.raw_data
+
+    stage.lives(4, 200, (*row, 15.0))  # it does not have its lanes yet
+    found = stage.scraper.read().since(Figures(), LANES)
+    assert 75 == found.figures.raw_data
+    stage.lives(4, 200, (*row, 30.0), *lags)
+    found = stage.scraper.read().since(Figures(), LANES)
+    assert 80 == found.figures.raw_data
 
 
 @pytest.mark.parametrize(
@@ -211,7 +295,9 @@ def test_failure_ends_with_what_to_do(tmp_path, last, advice):
 
 
 def test_every_metric_asked_for_is_declared():
-    asked = set(re.findall(r'(?:count|total)\("(\w+)"', inspect.getsource(figures)))
+    asked = set(
+        re.findall(r'(?:count|total|lanes|named)\("(\w+)"', inspect.getsource(figures))
+    )
     declared = "".join(path.read_text() for path in (ROOT / "app/metrics").glob("*.py"))
     assert len(asked) > 10
     assert [] == [name for name in asked if f'"smartmeter_{name}"' not in declared]
