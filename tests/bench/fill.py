@@ -1,5 +1,8 @@
 """Frames for benchmarks, written straight to Kafka as the bridge would."""
 
+import asyncio
+import math
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,9 +50,16 @@ def frames(lane: int, readings: int, transformers: int, starts: int) -> Iterator
 
 
 async def fill(
-    servers: str, topic: str, lanes: int, readings: int, transformers: int, starts: int
+    servers: str,
+    topic: str,
+    lanes: int,
+    readings: int,
+    transformers: int,
+    starts: int,
+    *,
+    rate: float = math.inf,
 ) -> int:
-    """Write frames to all lanes; return the readings written."""
+    """Write frames to all lanes, at most rate a second; return the readings written."""
     producer = AIOKafkaProducer(
         bootstrap_servers=servers, linger_ms=5, max_batch_size=1 << 20
     )
@@ -60,10 +70,14 @@ async def fill(
             frames(lane, readings // lanes, transformers // lanes, starts)
             for lane in range(lanes)
         ]
+        began = time.monotonic()
         for row in zip(*makers, strict=True):
             for frame in row:
                 await producer.send(topic, encode_frame(frame), partition=frame.lane)
                 written += len(frame.readings)
+            ahead = began + written / rate - time.monotonic()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
         await producer.flush()
     finally:
         await producer.stop()
