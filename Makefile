@@ -14,8 +14,9 @@ NAME ?= worker
 # Most of what an end-to-end test does is wait: two at a time, each process with servers of its own.
 PARALLEL ?= --numprocesses 2 --dist loadfile
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster)
+RUN_FOLDER = .run$(if $(CLUSTER),-cluster)
 
-.PHONY: help install run up down status check format test unit functional integration e2e secure cluster browser promtool prometheus dashboards bench faults audit clean
+.PHONY: help install run ps scale doctor stop up down status check format test unit functional integration e2e secure cluster browser promtool prometheus dashboards bench faults audit clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,18 @@ $(STAMP): pyproject.toml constraints.txt deploy/local/pinned/charts.txt
 
 run: install ## Run it all: servers, bridge, workers, simulator (FOR=120 RATE=500 WORKERS=2 SOURCE=household FRESH=1 CLUSTER=1)
 	@$(BIN)/python -m deploy.local run $(RUN_OPTIONS)
+
+ps: install ## Show the processes of `make run`, from another terminal
+	@$(BIN)/smartmeter ps --folder $(RUN_FOLDER)
+
+scale: install ## Have more or fewer live workers while it runs: WORKERS=2
+	@$(BIN)/smartmeter scale --folder $(RUN_FOLDER) worker=$(or $(WORKERS),$(error say how many: make scale WORKERS=2))
+
+doctor: install ## Say what is wrong on the road, and what to do
+	@$(BIN)/smartmeter doctor
+
+stop: install ## Stop `make run`, as Ctrl-C in its terminal does
+	@$(BIN)/smartmeter stop --folder $(RUN_FOLDER)
 
 up: install ## Start NATS, Kafka and Cassandra alone, and print their addresses
 	@$(BIN)/python -m deploy.local up

@@ -32,7 +32,7 @@ from tenacity import (
 from app import connections
 from app.topology import Topology
 
-__all__ = ["Groups", "Lag", "Member", "Progress", "member", "progress"]
+__all__ = ["Groups", "Lag", "Member", "member"]
 
 STAMP_SECONDS_MAX = 3.0
 FETCH_MILLISECONDS_MAX = 200
@@ -74,15 +74,6 @@ class Lag:
     def count(self) -> int:
         """Records that wait."""
         return max(0, self.end - self.committed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Workers in a group, frames that they have committed, and frames that wait."""
-
-    members: int
-    done: int
-    behind: int
 
 
 class Groups:
@@ -244,19 +235,3 @@ def _url(metadata: bytes) -> str:
         return str(orjson.loads(told or b"{}").get("url", ""))
     except (AttributeError, ValueError):
         return ""  # another kind of client
-
-
-async def progress(topology: Topology, group: str) -> Progress:
-    """Return how far a stage has come in the readings.
-
-    Raises:
-        KafkaError: The broker does not answer, or refuses.
-    """
-    async with Groups(topology) as groups:
-        members = await groups.members(group)
-        lags = await groups.lags(group, [topology.readings.name])
-    return Progress(
-        members=len(members),
-        done=sum(lag.committed for lag in lags),
-        behind=sum(lag.count for lag in lags),
-    )

@@ -19,7 +19,6 @@ LOOK_SECONDS = 3.0
 CLOCK_SECONDS_MAX = 5.0
 LETTERS_READ = 200
 LETTERS_SECONDS = 900.0
-COMMANDS = {"live": "smartmeter worker", "archive": "smartmeter archive"}
 
 
 class HopFailed(SmartMeterError):
@@ -154,21 +153,20 @@ class Road:
 
     async def _group(self, stage: str) -> str:
         """Look at a stage by what its consumer group has committed."""
-        from app.cli.group import progress
+        from app.cli import stages
 
         topology = self._topology
         group = topology.live_group if stage == "live" else topology.archive_group
-        before = await progress(topology, group)
-        if not before.members:
-            raise HopFailed(f"no {stage} worker runs: start one (`{COMMANDS[stage]}`)")
-        await asyncio.sleep(LOOK_SECONDS)
-        after = await progress(topology, group)
-        if before.behind and after.behind and before.done == after.done:
-            raise HopFailed(
-                f"{after.behind:,} frames wait and do not move: see /ready of the"
-                f" {stage} worker"
-            )
-        return f"{after.members} at work, {after.behind:,} frames behind"
+        before = await stages.look(topology, group)
+        if before.members:
+            await asyncio.sleep(LOOK_SECONDS)
+        return stages.verdict(
+            stage,
+            before,
+            await stages.look(topology, group) if before.members else before,
+            rows=await asyncio.to_thread(stages.nearby_rows),
+            takeover_seconds=self._settings.kafka.session_timeout_seconds,
+        )
 
     def _cassandra(self) -> str:
         from app.sinks import schema, session

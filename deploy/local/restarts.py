@@ -4,7 +4,7 @@ from collections import deque
 
 __all__ = ["RESTARTS_MAX", "WITHIN_SECONDS", "Restarts"]
 
-PAUSE_SECONDS_FIRST = 1.0
+PAUSE_SECONDS_FIRST = 2.0
 PAUSE_SECONDS_MAX = 30.0
 RESTARTS_MAX = 5
 WITHIN_SECONDS = 600.0
@@ -15,7 +15,7 @@ class Restarts:
 
     >>> restarts = Restarts()
     >>> [restarts.ended(now) for now in (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)]
-    [1.0, 2.0, 4.0, 8.0, 16.0, None]
+    [2.0, 4.0, 8.0, 16.0, 30.0, None]
     >>> restarts.total
     5
     """

@@ -57,13 +57,13 @@ def clock(monkeypatch):
 
 def test_pauses_grow_and_ends_long_ago_are_forgotten():
     restarts = Restarts()
-    assert 1.0 == restarts.ended(0.0)
-    assert 2.0 == restarts.ended(1.0)
-    assert 1.0 == restarts.ended(2 * WITHIN_SECONDS)
+    assert 2.0 == restarts.ended(0.0)
+    assert 4.0 == restarts.ended(1.0)
+    assert 2.0 == restarts.ended(2 * WITHIN_SECONDS)
     assert 3 == restarts.total
 
 
-def test_startedthat_ends_is_started_again_after_a_line_that_says_why(tmp_path, clock):
+def test_process_that_ends_is_started_again_after_a_line_that_says_why(tmp_path, clock):
     one = a_kept(tmp_path, program="raise SystemExit(3)")
     system, lines = FakeSystem(tmp_path, one), []
     supervisor = Supervisor(system, lines.append, lines.append)
@@ -72,18 +72,18 @@ def test_startedthat_ends_is_started_again_after_a_line_that_says_why(tmp_path, 
     supervisor.look()
     (line,) = lines
     assert line == (
-        "worker-2: has ended (exit code 3) after 34 s, starts again in 1 s (restart 1"
+        "worker-2: has ended (exit code 3) after 34 s, starts again in 2 s (restart 1"
         f" of at most 5 within 10 minutes); log: {tmp_path}/logs/worker-2.log.1"
     )
-    assert "ended; starts in 1 s" == one.state
+    assert "ended; starts in 2 s" == one.state
     supervisor.look()
     assert 0 == system.started
-    clock[0] = 35.0
+    clock[0] = 36.0
     supervisor.look()
     assert (1, "starting") == (system.started, one.state)
 
 
-def test_startedthat_ends_too_often_is_given_up_with_its_log(tmp_path, clock):
+def test_process_that_ends_too_often_is_given_up_with_its_log(tmp_path, clock):
     one = a_kept(tmp_path)
     system, lines = FakeSystem(tmp_path, one), []
     supervisor = Supervisor(system, lines.append, lines.append)
@@ -115,7 +115,7 @@ def test_meters_are_not_started_again(tmp_path):
     assert [] == system.kept
 
 
-def test_startedthat_was_never_ready_is_left_to_who_starts_it(tmp_path):
+def test_process_that_was_never_ready_is_left_to_who_starts_it(tmp_path):
     one = a_kept(tmp_path)
     one.was_ready = False
     one.process.wait(20)
