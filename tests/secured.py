@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from app.certificates import issue
+from app.certificates import Wanted, issue
 from deploy.local import ports
 from deploy.local.servers.nats import Nats
 from deploy.local.stack import Stack
@@ -43,7 +43,7 @@ def nats_with(folder, **more):
 def expired(folder):
     """Issue certificates that were valid until yesterday; return the folder."""
     past = datetime.now(UTC) - timedelta(days=3)
-    issue(folder, hosts=HOSTS, clients=(), life=timedelta(days=2), now=past)
+    issue(Wanted(folder=folder, hosts=HOSTS, life=timedelta(days=2)), now=past)
     return folder
 
 

@@ -141,7 +141,12 @@ async def _request(
             aiohttp.ClientSession(
                 timeout=timeout, headers=headers, connector=connector
             ) as session,
-            session.request(method, url + path, params=params) as response,
+            session.request(
+                method,
+                url + path,
+                params=params,
+                server_hostname=loaded.web.server_name or None,
+            ) as response,
         ):
             answer = json.loads(await response.read())
             status = response.status

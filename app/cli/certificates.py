@@ -4,12 +4,17 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from app.certificates import Wanted
 
 __all__ = ["command"]
 
 NAME = r"[\w.-]{1,64}"
+DEFAULT_HOSTS = ("localhost", "127.0.0.1")
 NEXT = """\
 {folder}: certificates until {until:%Y-%m-%d} for {hosts}.
 Next:
@@ -23,15 +28,51 @@ Next:
   Move ca.key away from the servers; `--renew` needs it before {until:%Y-%m-%d}."""
 
 
+class Server(click.ParamType):
+    """NAME=HOST,HOST…: a server, and under which names clients reach it."""
+
+    name = "server"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, list[str]]:
+        """Return the name and the hosts.
+
+        >>> Server().convert("nats=nats-1,nats-2", None, None)
+        ('nats', ['nats-1', 'nats-2'])
+        """
+        name, _, hosts = str(value).partition("=")
+        if not re.fullmatch(NAME, name) or not all(hosts.split(",")):
+            self.fail(f"{value!r} is not NAME=HOST,HOST…", param, ctx)
+        return name, hosts.split(",")
+
+
+def _file_names(
+    ctx: click.Context, param: click.Parameter, names: Sequence[str]
+) -> Sequence[str]:
+    for name in names:
+        if not re.fullmatch(NAME, name):
+            raise click.BadParameter(f"{name!r} is no name of a file", ctx, param)
+    return names
+
+
 @click.command(short_help="Make a private CA with server and client certificates.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--host",
     "hosts",
     multiple=True,
-    default=("localhost", "127.0.0.1"),
-    show_default=True,
-    help="Name or address of the servers; may be given several times.",
+    help="Name or address of the servers; may be given several times.  [default:"
+    " localhost, 127.0.0.1]",
+)
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="NAME=HOST,HOST…",
+    type=Server(),
+    help="A server with a certificate of its own, in a folder NAME that holds all that"
+    " it needs; may be given several times.",
 )
 @click.option(
     "--client",
@@ -39,6 +80,7 @@ Next:
     multiple=True,
     default=("smartmeter",),
     show_default=True,
+    callback=_file_names,
     help="Name of a client that shows a certificate; may be given several times.",
 )
 @click.option(
@@ -48,9 +90,34 @@ Next:
     show_default=True,
     help="How long certificates are valid; the authority lives ten years.",
 )
+@click.option(
+    "--authority",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the authority's key, apart from what it issues.  [default: FOLDER]",
+)
 @click.option("--renew", is_flag=True, help="Issue again by the folder's authority.")
+@click.option(
+    "--ensure",
+    is_flag=True,
+    help="Issue what is missing, or has less than a third of its days left; else"
+    " nothing.",
+)
+@click.option(
+    "--group-readable",
+    "group_reads",
+    is_flag=True,
+    help="Let the group read keys too, but not the authority's.",
+)
 def command(
-    folder: Path, hosts: Sequence[str], clients: Sequence[str], days: int, renew: bool
+    *,
+    folder: Path,
+    hosts: Sequence[str],
+    servers: Sequence[tuple[str, list[str]]],
+    clients: Sequence[str],
+    days: int,
+    renew: bool,
+    ensure: bool,
+    **more: Any,
 ) -> None:
     r"""Make a private certificate authority, and certificates by it, in a folder.
 
@@ -62,24 +129,40 @@ def command(
     Example:
       smartmeter certificates ./certificates --host kafka-1 --host nats-1
       smartmeter certificates ./certificates --host kafka-1 --host nats-1 --renew
+      smartmeter certificates /tls --authority /ca --server nats=nats-1,nats-2 --ensure
     """
-    from app.certificates import issue
+    from app.certificates import Wanted, issue
+    from app.certificates import ensure as ensured
 
-    for name in clients:
-        if not re.fullmatch(NAME, name):
-            raise click.BadParameter(
-                f"{name!r} is no name of a file", param_hint="--client"
-            )
+    if renew and ensure:
+        raise click.UsageError("--ensure renews by itself: leave out --renew")
+    wanted = Wanted(
+        folder=folder,
+        hosts=hosts or (() if servers else DEFAULT_HOSTS),
+        servers=dict(servers),
+        clients=clients,
+        life=timedelta(days=days),
+        **more,
+    )
     now = datetime.now(UTC)
-    life = timedelta(days=days)
-    issue(folder, hosts=hosts, clients=clients, life=life, renew=renew, now=now)
-    path = folder.absolute()
-    text = NEXT.format(
+    if ensured(wanted, now=now) if ensure else issue(wanted, renew=renew, now=now):
+        click.echo(_next(wanted, now))
+    else:
+        click.echo(f"{folder.absolute()}: all certificates last for a while.")
+
+
+def _next(wanted: "Wanted", now: datetime) -> str:
+    """Return what was made, and what to do with it."""
+    path = wanted.folder.absolute()
+    until = now + wanted.life
+    if not wanted.hosts:
+        names = ", ".join(f"{n} ({', '.join(h)})" for n, h in wanted.servers.items())
+        return f"{path}: certificates until {until:%Y-%m-%d} for {names}."
+    return NEXT.format(
         folder=path,
-        until=now + life,
-        hosts=", ".join(hosts),
+        until=until,
+        hosts=", ".join(wanted.hosts),
         ca=path / "ca.crt",
         server=path / "server.pem",
-        client=path / f"client-{clients[0]}.pem",
+        client=path / f"client-{(*wanted.clients, 'NAME')[0]}.pem",
     )
-    click.echo(text)

@@ -165,7 +165,10 @@ class Peers:
             raise aiohttp.ClientConnectionError("this worker is stopping")
         if self._web.is_encrypted and not url.startswith("https:"):
             raise InTheClear
-        async with self._session.get(url, params=params) as response:
+        name = self._web.server_name or None
+        async with self._session.get(
+            url, params=params, server_hostname=name
+        ) as response:
             response.raise_for_status()
             body = bytearray()
             async for part in response.content.iter_any():

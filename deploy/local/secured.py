@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from app import settings
-from app.certificates import issue
+from app.certificates import Wanted, issue
 from app.settings import Settings
 from app.topology import Topology
 from deploy.local.private import write_private
@@ -61,7 +61,7 @@ class Secured:
         names = [*(f"{name}.password" for name in (ADMIN, BROKER, *self.accounts))]
         for name in (*names, *TOKENS.values()):
             write_private(self.path(name), secrets.token_urlsafe(SECRET_BYTES))
-        issue(self.folder, hosts=HOSTS, clients=(), life=CERTIFICATES_LIFE)
+        issue(Wanted(folder=self.folder, hosts=HOSTS, life=CERTIFICATES_LIFE))
 
     def path(self, name: str) -> Path:
         """Return where something lies."""

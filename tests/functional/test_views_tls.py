@@ -12,7 +12,7 @@ from aiohttp.test_utils import unused_port
 from click.testing import CliRunner
 
 from app import settings
-from app.certificates import issue
+from app.certificates import Wanted, issue
 from app.cli.alerts import AlertsTrouble, command
 from app.health import serve_health
 from app.settings.web import Web
@@ -39,7 +39,7 @@ def environ_of(folder, **more):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ours")
-    issue(folder, hosts=HOSTS, clients=(), life=timedelta(days=1))
+    issue(Wanted(folder=folder, hosts=HOSTS, life=timedelta(days=1)))
     return folder
 
 
@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 def stranger(tmp_path_factory):
     """Certificates by an authority that nobody here knows."""
     folder = tmp_path_factory.mktemp("stranger")
-    issue(folder, hosts=HOSTS, clients=(), life=timedelta(days=1))
+    issue(Wanted(folder=folder, hosts=HOSTS, life=timedelta(days=1)))
     return folder
 
 
@@ -176,6 +176,22 @@ async def test_a_worker_that_is_not_trusted_is_named_and_gets_no_token(
     assert "does not encrypt" in reasons[clear]
     assert "does not speak TLS" in reasons[silent]
     assert [] == asked
+
+
+async def test_workers_with_names_made_up_show_the_name_that_is_agreed(tmp_path):
+    issue(Wanted(folder=tmp_path, hosts=["worker"], life=timedelta(days=1)))
+    agreed = environ_of(tmp_path, SMARTMETER_WEB__SERVER_NAME="worker")
+    first = a_worker(agreed, range(4))
+    for environ, silent in ((agreed, 0), (environ_of(tmp_path), 1)):
+        asking_one = a_worker(environ, range(4, 8))
+        asking_one.owners = {
+            each.url: list(each.states) for each in (first, asking_one)
+        }
+        async with served(first, asking_one), asking(environ) as client:
+            url = f"{asking_one.url}/api/v1/windows"
+            answer = await client.get(url, server_hostname="worker")
+            missing = (await answer.json())["missing"]["workers"]
+        assert silent == len(missing), missing
 
 
 async def test_commands_ask_over_tls_and_say_in_one_line_whom_they_do_not_trust(

@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 from cassandra import Unauthorized
 
 from app import connections, settings, topics
-from app.certificates import issue
+from app.certificates import Wanted, issue
 from app.connections import NatsClient
 from app.errors import (
     AccessDenied,
@@ -75,7 +75,7 @@ def account(stack):
 def stranger(tmp_path_factory):
     """Return the certificate of an authority that nobody here knows."""
     folder = tmp_path_factory.mktemp("stranger")
-    issue(folder, hosts=HOSTS, clients=(), life=timedelta(days=1))
+    issue(Wanted(folder=folder, hosts=HOSTS, life=timedelta(days=1)))
     return (folder / "ca.crt").read_text()
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from app.certificates import CertificatesRefused, issue
+from app.certificates import CertificatesRefused, Wanted, ensure, issue
 from app.cli.certificates import command
 from app.errors import SettingsError
 from app.settings.base import Encrypted
@@ -54,20 +54,20 @@ def met(folder, *, host="localhost", authorities=None, client=""):
 
 
 def test_server_is_trusted_by_whoever_trusts_the_authority(tmp_path):
-    issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    issue(Wanted(folder=tmp_path, hosts=HOSTS, life=YEAR))
     for host in HOSTS:
         handshake(tmp_path, host=host)
 
 
 def test_client_shows_its_own_certificate(tmp_path):
-    issue(tmp_path, hosts=HOSTS, clients=("archive",), life=YEAR)
+    issue(Wanted(folder=tmp_path, hosts=HOSTS, clients=("archive",), life=YEAR))
     shown = handshake(tmp_path, client=(tmp_path / "client-archive.pem").read_text())
     assert ((("commonName", "archive"),),) == shown["subject"]
 
 
 def test_another_name_or_authority_is_refused_in_words(tmp_path):
-    issue(tmp_path / "one", hosts=HOSTS, clients=(), life=YEAR)
-    issue(tmp_path / "two", hosts=HOSTS, clients=(), life=YEAR)
+    issue(Wanted(folder=tmp_path / "one", hosts=HOSTS, life=YEAR))
+    issue(Wanted(folder=tmp_path / "two", hosts=HOSTS, life=YEAR))
     other = (tmp_path / "two" / "ca.crt").read_text()
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         handshake(tmp_path / "one", authorities=other)
@@ -78,7 +78,7 @@ def test_another_name_or_authority_is_refused_in_words(tmp_path):
 
 def test_expired_certificate_is_named_as_such(tmp_path):
     past = datetime.now(UTC) - timedelta(days=30)
-    issue(tmp_path, hosts=HOSTS, clients=(), life=timedelta(days=1), now=past)
+    issue(Wanted(folder=tmp_path, hosts=HOSTS, life=timedelta(days=1)), now=past)
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         handshake(tmp_path)
     assert "(certificate has expired): renew it" in trust_trouble(
@@ -87,30 +87,82 @@ def test_expired_certificate_is_named_as_such(tmp_path):
 
 
 def test_goodbye_is_said_and_not_waited_for(tmp_path):
-    issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    issue(Wanted(folder=tmp_path, hosts=HOSTS, life=YEAR))
     ours, theirs = met(tmp_path)
     ours.unwrap()  # the other side has not answered
     assert b"" == theirs.read()
 
 
 def test_only_the_owner_reads_keys(tmp_path):
-    for path in issue(tmp_path / "new", hosts=HOSTS, clients=("a",), life=YEAR):
+    for path in issue(
+        Wanted(folder=tmp_path / "new", hosts=HOSTS, clients=("a",), life=YEAR)
+    ):
         open_to_others = stat.S_IMODE(path.stat().st_mode) & 0o077
         assert bool(open_to_others) == (path.suffix == ".crt"), path
         assert ("PRIVATE KEY" in path.read_text()) == (path.suffix != ".crt"), path
 
 
 def test_nothing_is_overwritten_and_renewal_keeps_the_authority(tmp_path):
-    issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    issue(Wanted(folder=tmp_path, hosts=HOSTS, life=YEAR))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(CertificatesRefused, match="nothing is overwritten"):
-        issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+        issue(Wanted(folder=tmp_path, hosts=HOSTS, life=YEAR))
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    issue(tmp_path, hosts=HOSTS, clients=("late",), life=YEAR, renew=True)
+    issue(
+        Wanted(folder=tmp_path, hosts=HOSTS, clients=("late",), life=YEAR), renew=True
+    )
     assert before["ca.crt"] == (tmp_path / "ca.crt").read_bytes()
     assert before["server.crt"] != (tmp_path / "server.crt").read_bytes()
     handshake(tmp_path, client=(tmp_path / "client-late.pem").read_text())
+
+
+def test_each_server_has_all_it_needs_in_a_folder_and_the_authority_is_apart(tmp_path):
+    servers = {"nats": ["nats-1", "nats-2"], "web": ["worker"]}
+    wanted = Wanted(
+        folder=tmp_path / "tls",
+        authority=tmp_path / "authority",
+        servers=servers,
+        life=YEAR,
+        group_reads=True,
+    )
+    issue(wanted)
+    assert ["ca.key"] == [path.name for path in wanted.authority.iterdir()]
+    assert 0o600 == stat.S_IMODE((wanted.authority / "ca.key").stat().st_mode)
+    files = {"ca.crt", "server.crt", "server.key", "server.pem"}
+    for name, hosts in servers.items():
+        folder = wanted.folder / name
+        assert files == {path.name for path in folder.iterdir()}
+        assert 0o640 == stat.S_IMODE((folder / "server.pem").stat().st_mode)
+        for host in hosts:
+            met(folder, host=host)
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        met(wanted.folder / "nats", host="worker")
+
+
+def test_certificates_are_renewed_when_two_thirds_of_their_days_are_gone(tmp_path):
+    wanted = Wanted(folder=tmp_path, servers={"nats": ["nats"]}, life=YEAR)
+    began = datetime.now(UTC)
+    assert ensure(wanted, now=began)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    assert [] == ensure(wanted, now=began + YEAR * 0.66)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    ensure(wanted, now=began + YEAR * 0.67)
+    assert before[tmp_path / "ca.crt"] == (tmp_path / "ca.crt").read_bytes()
+    renewed = (tmp_path / "nats" / "server.crt").read_bytes()
+    assert before[tmp_path / "nats" / "server.crt"] != renewed
+    (tmp_path / "nats" / "server.crt").unlink()
+    assert ensure(wanted, now=began + YEAR * 0.68)
+
+
+def test_command_ensures_twice_and_changes_nothing_the_second_time(tmp_path):
+    words = [str(tmp_path / "tls"), "--server", "web=worker,localhost", "--ensure"]
+    first = CliRunner().invoke(command, words)
+    assert "for web (worker, localhost)." in first.output
+    second = CliRunner().invoke(command, words)
+    assert "all certificates last for a while" in second.output
+    wrong = CliRunner().invoke(command, [*words, "--server", "../etc=x"])
+    assert 2 == wrong.exit_code
 
 
 def test_command_says_what_to_do_next_and_what_is_wrong(tmp_path):
@@ -138,7 +190,7 @@ def test_what_is_no_certificate_names_its_variable(values, variable):
 
 
 def test_key_under_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path):
-    issue(tmp_path, hosts=HOSTS, clients=(), life=YEAR)
+    issue(Wanted(folder=tmp_path, hosts=HOSTS, life=YEAR))
     key = load_pem_private_key((tmp_path / "server.key").read_bytes(), None)
     closed = key.private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password")
