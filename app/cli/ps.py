@@ -1,10 +1,14 @@
 """`smartmeter ps`."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
 
+from app import control
 from app.cli import nearby
 
 __all__ = ["command"]
@@ -25,13 +29,23 @@ def command(*, folder: Path, as_json: bool) -> None:
       smartmeter ps
       smartmeter ps --json | jq -r 'select(.name == "worker-2").pid'
     """
-    found = nearby.ask(folder, "ps", seconds_max=ANSWER_SECONDS_MAX)
+    found = control.ask(folder, "ps", seconds_max=ANSWER_SECONDS_MAX)
     if as_json:
         for row in found:
             click.echo(orjson.dumps(row))
         return
-    from rich.console import Console
+    for line in _lines(found):
+        click.echo(line)
 
-    from deploy.local import status
 
-    status.show(found, Console())
+def _lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    table = [("name", "state", "pid", "up for", "restarts", "address")]
+    for row in rows:
+        since = row["up_seconds"]
+        up_for = "" if since is None else str(timedelta(seconds=int(since)))
+        told = (row["pid"] or "", up_for, row["restarts"] or "", row["address"])
+        table.append((row["name"], row["state"], *map(str, told)))
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = zip(line, widths, strict=True)
+        yield "  ".join(f"{cell:<{width}}" for cell, width in cells).rstrip()

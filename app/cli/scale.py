@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import orjson
 
+from app import control
 from app.cli import nearby
 
 __all__ = ["command"]
@@ -60,7 +61,7 @@ def command(
       smartmeter scale bridge=2 archive=2
     """
     for stage, count in dict(wishes).items():
-        done: list[str] = nearby.ask(
+        done: list[str] = control.ask(
             folder, "scale", seconds_max=START_SECONDS_MAX, stage=stage, count=count
         )
         if as_json:

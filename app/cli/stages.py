@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app import control
 from app.cli import nearby
 from app.cli.group import Groups, Lag, Member
 from app.cli.hops import HopFailed
@@ -70,8 +70,8 @@ async def _answers(url: str) -> bool:
 def nearby_rows() -> dict[str, Mapping[str, Any]]:
     """Return what a run on this machine says of its processes, by their address."""
     try:
-        found = nearby.ask(Path(nearby.FOLDER), "ps", seconds_max=KNOCK_SECONDS_MAX)
-    except nearby.NotDone:
+        found = control.ask(nearby.FOLDER, "ps", seconds_max=KNOCK_SECONDS_MAX)
+    except control.NotDone:
         return {}
     return {row["address"]: row for row in found if row["address"]}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import orjson
 
+from app import control
 from app.cli import nearby
 
 __all__ = ["command"]
@@ -32,7 +33,7 @@ def command(*, folder: Path, wait: bool, as_json: bool) -> None:
     Example:
       smartmeter stop
     """
-    pid = nearby.ask(folder, "stop", seconds_max=ANSWER_SECONDS_MAX)
+    pid = control.ask(folder, "stop", seconds_max=ANSWER_SECONDS_MAX)
     if wait:
         _wait_until_ended(folder, pid)
     if as_json:
@@ -52,7 +53,7 @@ def _wait_until_ended(folder: Path, pid: int) -> None:
         # One that has ended stays as a zombie until its parent looks.
         while run.is_running() and run.status() != psutil.STATUS_ZOMBIE:
             if time.monotonic() > deadline:
-                raise nearby.NotDone(
+                raise control.NotDone(
                     f"the run in {folder} still stops after {STOP_SECONDS_MAX:.0f} s:"
                     " see its terminal"
                 )

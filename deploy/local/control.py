@@ -1,12 +1,6 @@
-"""The way from another terminal to whoever runs the processes of a folder.
-
-`control.sock` in the folder is a Unix socket that its owner alone may use. One line of
-JSON asks, one line answers: {"do": "scale", …} and {"done": …} or {"failed": "…"}.
-"""
+"""The launcher's end of app/control.py: what another terminal can ask of it."""
 
 import json
-import os
-import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from app import control
 from app.errors import system_words
 from deploy.local.errors import LauncherError
 
-__all__ = ["Actions", "NoRun", "ask", "serve"]
+__all__ = ["Actions", "serve"]
 
-NAME = "control.sock"
-PATH_LENGTH_MAX = 100  # what the system takes, nearly
 LINE_BYTES_MAX = 16_384
 CLIENTS_MAX = 8
 ASK_SECONDS_MAX = 5.0
@@ -29,49 +22,12 @@ Actions = Mapping[str, Callable[..., Any]]
 """What can be asked for by name; keywords are the rest of the request."""
 
 
-class NoRun(LauncherError):
-    """Nobody runs anything in the folder."""
-
-
-def ask(folder: Path, do: str, *, seconds_max: float, **more: Any) -> Any:
-    """Ask whoever runs the processes of a folder; return what was done.
-
-    Raises:
-        NoRun: Nobody is there.
-        LauncherError: It could not be done, or not in time.
-    """
-    try:
-        with socket.socket(socket.AF_UNIX) as client, _address(folder) as address:
-            client.settimeout(seconds_max)
-            client.connect(address)
-            client.sendall(json.dumps({"do": do, **more}).encode() + b"\n")
-            with client.makefile("rb") as answers:
-                line = answers.readline()
-    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        raise NoRun(
-            f"nothing runs in {folder}: start it (`make run`), or give --folder"
-        ) from None
-    except TimeoutError:
-        raise LauncherError(
-            f"the run in {folder} does not answer within {seconds_max:.0f} s: see its"
-            " terminal"
-        ) from None
-    except OSError as error:
-        raise LauncherError(f"{folder / NAME}: {system_words(error)}") from None
-    if not line:
-        raise LauncherError(f"the run in {folder} has ended instead of answering")
-    answer = json.loads(line)
-    if "failed" in answer:
-        raise LauncherError(answer["failed"])
-    return answer["done"]
-
-
 @contextmanager
 def serve(folder: Path, actions: Actions) -> Iterator[None]:
     """Answer requests while the block runs; the folder must be ours (its lock)."""
-    path = folder / NAME
+    path = folder / control.NAME
     path.unlink(missing_ok=True)  # of a launcher that was killed
-    with _address(folder) as address:
+    with control.address(folder) as address:
         server = _Server(address, _Client, bind_and_activate=False)
         server.actions = actions
         server.server_bind()
@@ -85,20 +41,6 @@ def serve(folder: Path, actions: Actions) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _address(folder: Path) -> Iterator[str]:
-    """Give the socket's path, or another one to it where that is too long."""
-    path = str(folder.absolute() / NAME)
-    if len(os.fsencode(path)) <= PATH_LENGTH_MAX:
-        yield path
-        return
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{opened}/{NAME}"
-    finally:
-        os.close(opened)
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):

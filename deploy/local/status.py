@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local import control
+from app import control
+from deploy.local.errors import LauncherError
 from deploy.local.ports import HOST
 from deploy.local.stack import Stack
 from deploy.local.system import System
@@ -42,6 +43,8 @@ def look(stack: Stack) -> list[Row]:
         )
     except control.NoRun:
         return list(rows(stack))
+    except control.NotDone as error:
+        raise LauncherError(str(error)) from None
     return found
 
 

@@ -7,7 +7,8 @@ import stat
 
 import pytest
 
-from deploy.local import control
+from app import control
+from deploy.local import control as server
 from deploy.local.errors import LauncherError
 
 
@@ -15,7 +16,7 @@ def test_run_is_asked_over_a_socket_that_its_owner_alone_may_use(tmp_path):
     folder = tmp_path / ("deep" * 30)  # longer than an address of a socket may be
     folder.mkdir()
     actions = {"scale": lambda stage, count: [f"{stage}: {count}"]}
-    with control.serve(folder, actions):
+    with server.serve(folder, actions):
         mode = (folder / "control.sock").stat().st_mode
         assert (True, 0o600) == (stat.S_ISSOCK(mode), mode & 0o777)
         done = control.ask(folder, "scale", seconds_max=5, stage="worker", count=2)
@@ -28,19 +29,19 @@ def test_what_cannot_be_done_is_said_to_who_asked(tmp_path):
     def scale(stage, count):
         raise LauncherError("worker: 9 would share 8 lanes")
 
-    with control.serve(tmp_path, {"scale": scale}):
+    with server.serve(tmp_path, {"scale": scale}):
         for do, more, said in (
             ("scale", {"stage": "worker", "count": 9}, "9 would share 8 lanes"),
             ("scale", {}, "missing 2 required"),
             ("dance", {}, "not understood"),
         ):
-            with pytest.raises(LauncherError, match=said):
+            with pytest.raises(control.NotDone, match=said):
                 control.ask(tmp_path, do, seconds_max=5, **more)
 
 
 @pytest.mark.parametrize("request_", [b"", b"{\n", b"[1]\n", b"x" * 100_000])
 def test_nonsense_on_the_socket_ends_nothing(tmp_path, request_):
-    with control.serve(tmp_path, {"ps": lambda: "here"}):
+    with server.serve(tmp_path, {"ps": lambda: "here"}):
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)
             client.connect(str(tmp_path / "control.sock"))
@@ -56,5 +57,5 @@ def test_socket_of_a_launcher_that_was_killed_is_no_run(tmp_path):
         left.bind(str(tmp_path / "control.sock"))
     with pytest.raises(control.NoRun):
         control.ask(tmp_path, "ps", seconds_max=5)
-    with control.serve(tmp_path, {"ps": os.getpid}):
+    with server.serve(tmp_path, {"ps": os.getpid}):
         assert os.getpid() == control.ask(tmp_path, "ps", seconds_max=5)
