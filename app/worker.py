@@ -210,9 +210,8 @@ def create_app(
         web_ssl_context=pages_context(values.web),
         canonical_url=f"{values.web.scheme}://{web_host}:{web_port}",
         worker_redirect_stdouts=False,
-        **_kafka_options(values.kafka),
         broker_credentials=credentials(values),
-        **options,
+        **{**_kafka_options(values.kafka), **options},
     )
     stage.smartmeter = values
     stage.sensors.add(FaustSensor(stage))
