@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 
 import nats
@@ -19,6 +19,7 @@ from cassandra.policies import RoundRobinPolicy
 from app import connections, settings, topics
 from app.topology import Topology
 from deploy.local import ports
+from deploy.local.pages import Pages
 from deploy.local.process import ROOT, Process, spawn, tail
 
 READY_SECONDS_MAX = 60
@@ -40,7 +41,7 @@ class Road:
         self.folder = folder
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
-        self.headers: dict[str, str] = {}  # of what is asked of its web views
+        self.pages = Pages()  # how its web views are asked
         self._free_ports = ports.free()
 
     def __enter__(self):
@@ -96,17 +97,17 @@ class Road:
             raise AssertionError(f"{name} ended: {self.log(name)}")
         try:
             return bool(self.get(name, "/ready"))
-        except (urllib.error.URLError, OSError):
+        except (HTTPException, OSError):
             return False
 
     def log(self, name: str) -> str:
         return tail(self.folder / f"{name}.log", 30)
 
     def get(self, name: str, path: str) -> str:
-        url = f"http://127.0.0.1:{self.ports[name]}{path}"
-        asked = urllib.request.Request(url, headers=self.headers)
-        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - ours
-            return answer.read().decode()
+        status, text = self.pages.get(self.ports[name], path, seconds_max=10)
+        if status != HTTPStatus.OK:
+            raise OSError(f"{name} {path}: {status} {text}")
+        return text
 
     def json(self, name: str, path: str):
         return json.loads(self.get(name, path))

@@ -13,11 +13,10 @@ from dataclasses import dataclass, fields, replace
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.local.ports import HOST
+from deploy.local.pages import Pages
 
 __all__ = ["Figures", "Scraper"]
 
-ANSWER_SECONDS_MAX = 5.0
 LIFE = "process_start_time_seconds"
 # Of durable state, by lane: a lane's figures only grow, whoever has it.
 DURABLE = ("smartmeter_live_", "smartmeter_forecast_")
@@ -118,9 +117,9 @@ class Reading:
 class Scraper:
     """Reads /metrics of processes; ports may change between one look and the next."""
 
-    def __init__(self, ports: Mapping[str, int], token: str = "") -> None:
+    def __init__(self, ports: Mapping[str, int], pages: Pages) -> None:
         self.ports = ports
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._pages = pages
         self._lives: dict[tuple[str, float], list[Sample]] = {}
 
     def read(self) -> Reading:
@@ -144,10 +143,8 @@ class Scraper:
 
     def _samples(self, port: int) -> list[Sample]:
         """Return the samples of one process; none where it does not answer."""
-        connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS_MAX)
         try:
-            connection.request("GET", "/metrics", headers=self._headers)
-            text = connection.getresponse().read().decode()
+            _, text = self._pages.get(port, "/metrics")
             return [
                 (sample.name, sample.labels, sample.value)
                 for family in text_string_to_metric_families(text)
@@ -155,8 +152,6 @@ class Scraper:
             ]
         except (OSError, http.client.HTTPException, ValueError):
             return []
-        finally:
-            connection.close()
 
 
 def _life(samples: Iterable[Sample]) -> float:

@@ -1,7 +1,5 @@
 """Waiting until a process can be used, and saying why where it never can."""
 
-import http
-import http.client
 import json
 import signal
 import threading
@@ -10,13 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.local.errors import LauncherError
-from deploy.local.ports import HOST
 from deploy.local.process import Process, tail
 
-__all__ = ["ask_ready", "ended", "failure", "wait_until_ready"]
+__all__ = ["ended", "failure", "wait_until_ready"]
 
 READY_SECONDS_MAX = 180.0
-ANSWER_SECONDS_MAX = 5.0
 PAUSE_SECONDS = 0.2
 LINES = 20
 
@@ -58,19 +54,6 @@ def wait_until_ready(
         else:
             return
     raise LauncherError(f"{name}: given up while starting")
-
-
-def ask_ready(port: int, seconds_max: float = ANSWER_SECONDS_MAX) -> None:
-    """Raise unless a process of the product says that it is ready."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=seconds_max)
-    try:
-        connection.request("GET", "/ready")
-        answer = connection.getresponse()
-        text = answer.read().decode(errors="replace").strip()
-    finally:
-        connection.close()
-    if answer.status != http.HTTPStatus.OK:
-        raise LauncherError(text or f"status {answer.status}")
 
 
 def ended(process: Process) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from app import settings
 from app.settings import Settings
-from deploy.local import control, ports, roles, status
+from deploy.local import control, roles, status
 from deploy.local.errors import LauncherError
 from deploy.local.figures import Reading, Scraper
 from deploy.local.reckoning import Reckoning
@@ -127,7 +127,7 @@ class _Whole:
         system.command("topics")
         system.command("schema")
         system.start(*roles.usual(loaded, options.workers))
-        scraper = Scraper(system.ports, system.read_token)
+        scraper = Scraper(system.ports, system.pages)
         reckoning = Reckoning(scraper, lanes=loaded.kafka.lanes)
         reckoning.begin(self.require_well)
         system.start(
@@ -173,7 +173,7 @@ class _Whole:
 
     def _watch(self, reckoning: Reckoning, stop: threading.Event) -> float:
         """Show the figures until it is time to stop; return how long that took."""
-        web = f"http://{ports.HOST}:{self._system.ports['worker-1']}/"
+        web = self._system.pages.url(self._system.ports["worker-1"]) + "/"
         limit = self._options.seconds
         started = time.monotonic()
         with Screen(web, limit) as screen:

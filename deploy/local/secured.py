@@ -21,6 +21,7 @@ from deploy.privileges.table import Privileges, inbox_prefix, privileges
 __all__ = ["ADMIN", "BROKER", "DEFAULT_ACCOUNT", "Secured"]
 
 FOLDER = "secrets"
+PAGES = "pages"
 ADMIN = "admin"  # the launcher itself: makes accounts, proves that a server is ready
 BROKER = "broker"  # Kafka to itself
 DEFAULT_ACCOUNT = "operator"
@@ -61,7 +62,11 @@ class Secured:
         names = [*(f"{name}.password" for name in (ADMIN, BROKER, *self.accounts))]
         for name in (*names, *TOKENS.values()):
             write_private(self.path(name), secrets.token_urlsafe(SECRET_BYTES))
-        issue(Wanted(folder=self.folder, hosts=HOSTS, life=CERTIFICATES_LIFE))
+        # What our pages show is another one: to Kafka's controller, whoever shows the
+        # broker's is the broker.
+        servers = {PAGES: HOSTS}
+        life = CERTIFICATES_LIFE
+        issue(Wanted(folder=self.folder, hosts=HOSTS, servers=servers, life=life))
 
     def path(self, name: str) -> Path:
         """Return where something lies."""
@@ -82,7 +87,13 @@ class Secured:
         password = str(self.path(f"{account}.password"))
         authority = str(self.path("ca.crt"))
         # The exporter has no account of NATS, and asks its monitoring port over TLS.
-        found: dict[str, str] = {settings.variable("nats", "ca_file"): authority}
+        found: dict[str, str] = {
+            settings.variable("nats", "ca_file"): authority,
+            settings.variable("web", "ca_file"): authority,
+            settings.variable("web", "certificate_file"): str(
+                self.path(PAGES) / "server.pem"
+            ),
+        }
         if its.publish or its.subscribe:
             found |= {
                 settings.variable("nats", "user"): account,

@@ -6,6 +6,7 @@ from pathlib import Path
 from app import settings
 from app.settings import Settings
 from deploy.local.errors import LauncherError
+from deploy.local.pages import Pages
 from deploy.local.secured import DEFAULT_ACCOUNT, Secured
 from deploy.local.servers.base import Report
 from deploy.local.servers.secured import servers
@@ -57,9 +58,14 @@ class SecuredStack(Stack):
         return found | self.secured.environ(account or DEFAULT_ACCOUNT)
 
     @property
-    def read_token(self) -> str:
-        """The token by which the figures of workers are read."""
-        return self.secured.read_token if self.secured.is_prepared else ""
+    def pages(self) -> Pages:
+        """How the pages of processes are asked: over TLS, and with the reader's token.
+
+        What has not been prepared serves none.
+        """
+        if not self.secured.is_prepared:
+            return Pages()
+        return Pages(self.secured.path("ca.crt"), self.secured.read_token)
 
     def wipe(self) -> None:
         """Remove the data and logs of all servers, and the secrets that fit them."""

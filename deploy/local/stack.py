@@ -18,6 +18,7 @@ from deploy.local import ports, readiness
 from deploy.local.errors import LauncherError
 from deploy.local.guard import Guard
 from deploy.local.ledger import Entry, Ledger
+from deploy.local.pages import Pages
 from deploy.local.process import Process, spawn
 from deploy.local.servers.base import Report, Server
 from deploy.local.servers.cassandra import Cassandra
@@ -167,9 +168,9 @@ class Stack:
         return found
 
     @property
-    def read_token(self) -> str:
-        """The token by which the figures of workers are read; empty: none is asked."""
-        return ""
+    def pages(self) -> Pages:
+        """How the pages of processes are asked: of open ones, as anybody does."""
+        return Pages()
 
     def log(self, name: str) -> Path:
         """Return where a server's output goes."""

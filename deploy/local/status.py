@@ -10,7 +10,6 @@ from rich.table import Table
 
 from app import control
 from deploy.local.errors import LauncherError
-from deploy.local.ports import HOST
 from deploy.local.stack import Stack
 from deploy.local.system import System
 
@@ -72,7 +71,7 @@ def rows(stack: Stack, system: System | None = None) -> Iterator[Row]:
             "pid": kept.process.pid if alive else None,
             "up_seconds": up_seconds if alive else None,
             "restarts": kept.restarts.total,
-            "address": f"http://{HOST}:{kept.port}",
+            "address": stack.pages.url(kept.port),
         }
 
 

@@ -8,8 +8,6 @@ from typing import Self
 
 from deploy.local.errors import LauncherError
 from deploy.local.kept import Kept
-from deploy.local.ports import HOST
-from deploy.local.readiness import ask_ready
 from deploy.local.servers.base import Report
 from deploy.local.system import System
 
@@ -75,13 +73,12 @@ class Supervisor:
         elif not kept.is_ready and self._answers(kept):
             kept.is_ready = True
             seconds = time.monotonic() - kept.begun
-            where = f"http://{HOST}:{kept.port}"
+            where = self._system.pages.url(kept.port)
             self._report(f"{name}: ready again at {where}, after {seconds:.0f} s")
 
-    @staticmethod
-    def _answers(kept: Kept) -> bool:
+    def _answers(self, kept: Kept) -> bool:
         try:
-            ask_ready(kept.port, ANSWER_SECONDS_MAX)
+            self._system.pages.require_ready(kept.port, ANSWER_SECONDS_MAX)
         except Exception:  # noqa: BLE001 - whatever it is, it is not ready
             return False
         return True

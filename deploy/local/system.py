@@ -17,8 +17,8 @@ from app.settings import Settings
 from deploy.local import ports, readiness, targets
 from deploy.local.errors import LauncherError
 from deploy.local.kept import Kept
+from deploy.local.pages import Pages
 from deploy.local.process import ROOT, spawn, tail
-from deploy.local.readiness import ask_ready
 from deploy.local.roles import Role, role
 from deploy.local.servers.base import Report
 from deploy.local.stack import Stack
@@ -52,9 +52,9 @@ class System:
         targets.clear(stack.folder)  # those of a launcher that was killed
 
     @property
-    def read_token(self) -> str:
-        """The token by which the figures of workers are read; empty: none is asked."""
-        return self._stack.read_token
+    def pages(self) -> Pages:
+        """How the pages of the processes are asked."""
+        return self._stack.pages
 
     @property
     def kept(self) -> list[Kept]:
@@ -217,7 +217,7 @@ class System:
                 readiness.wait_until_ready(
                     name,
                     process=kept.process,
-                    probe=functools.partial(ask_ready, kept.port),
+                    probe=functools.partial(self.pages.require_ready, kept.port),
                     log=self._stack.log(name),
                     given_up=threading.Event(),
                 )
@@ -231,7 +231,7 @@ class System:
             raise
 
     def _ready_at(self, name: str) -> str:
-        return f"{name}: ready at http://{ports.HOST}:{self.ports.get(name, 0)}"
+        return f"{name}: ready at {self.pages.url(self.ports.get(name, 0))}"
 
     def _environ(self, account: str) -> dict[str, str]:
         """Return the environment of a process that is this account to the servers."""
@@ -267,5 +267,6 @@ class System:
             kept = former
         self._kept[role.name] = kept
         self.ports[role.name] = port
-        targets.write(self._stack.folder, role.name, port)
+        scheme = self.pages.url(port).partition(":")[0]
+        targets.write(self._stack.folder, role.name, port, scheme)
         return kept

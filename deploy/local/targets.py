@@ -16,14 +16,17 @@ JOBS = ("archive", "bridge", "exporter", "simulator", "worker")
 FOLDER = "targets"
 
 
-def write(folder: Path, name: str, port: int) -> None:
-    """Tell Prometheus of a process."""
+def write(folder: Path, name: str, port: int, scheme: str = "http") -> None:
+    """Tell Prometheus of a process, and by which scheme it is asked."""
     job = name.partition("-")[0]
     if job not in JOBS:
         raise ValueError(f"{name}: no job of {', '.join(JOBS)}")
     path = folder / FOLDER / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    entry = {"targets": [f"{HOST}:{port}"], "labels": {"job": job}}
+    labels = {"job": job}
+    if scheme != "http":
+        labels["__scheme__"] = scheme
+    entry = {"targets": [f"{HOST}:{port}"], "labels": labels}
     whole = path.with_suffix(".new")  # Prometheus must never read half a file
     whole.write_text(json.dumps([entry]), encoding="utf-8")
     whole.replace(path)

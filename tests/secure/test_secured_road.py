@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from http.client import HTTPException
 
 import psutil
 import pytest
 
 from app import settings
 from app.sinks import session
+from deploy.local.pages import Pages
 from deploy.local.process import ROOT
 from deploy.local.secured_stack import SecuredStack
 from tests import alerts_on_road
@@ -34,7 +37,7 @@ class SecuredRoad(Road):
         self.stack = stack
         self._more = environ
         super().__init__(stack.environ(NAMESPACE, "operator") | environ, folder)
-        self.headers = {"Authorization": f"Bearer {stack.read_token}"}
+        self.pages = stack.pages
 
     def start(self, name, command="", **environ):
         account = command or name.partition("-")[0]
@@ -63,10 +66,12 @@ class SecuredRoad(Road):
 def secrets_of(folder):
     """Return every generated secret by its file; of a key, each line of its body."""
     found = {}
-    for path in folder.iterdir():
+    for path in folder.rglob("*"):
         if path.suffix in SECRET_SUFFIXES:
             lines = path.read_text().splitlines()
-            found[path.name] = [line for line in lines if not line.startswith("---")]
+            found[str(path.relative_to(folder))] = [
+                line for line in lines if not line.startswith("---")
+            ]
     assert len(found) > 10
     return found
 
@@ -152,13 +157,14 @@ def test_windows_are_exact_and_no_secret_shows(road, stack):
     ]
     assert len(seen) > 20
     assert [] == leaks(secrets, seen)
-    for name in ("operator.password", "server.key", "reader.token"):
+    for name in ("operator.password", "server.key", "pages/server.key", "reader.token"):
         assert 0o600 == (stack.secured.folder / name).stat().st_mode & 0o777
-    anonymous = road.headers
-    road.headers = {}
+    road.pages = replace(road.pages, token="")
     with pytest.raises(OSError, match="401"):
         road.get("worker", "/metrics")
-    road.headers = anonymous
+    road.pages = Pages()
+    with pytest.raises((OSError, HTTPException)):  # in the clear
+        road.get("worker", "/live")
 
 
 def test_run_adds_up_on_secured_servers_and_no_secret_shows(tmp_path):

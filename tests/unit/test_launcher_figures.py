@@ -10,6 +10,7 @@ import pytest
 from deploy.local import figures, readiness, reckoning, screen
 from deploy.local.errors import LauncherError
 from deploy.local.figures import Figures, Reading
+from deploy.local.pages import Pages
 from deploy.local.process import ROOT
 from deploy.local.reckoning import Reckoning
 
@@ -111,7 +112,7 @@ class Stage:
     def __init__(self, monkeypatch):
         self.samples = {}
         ports = {"worker-1": 1, "worker-2": 2, "bridge-1": 3, "archive-1": 4}
-        self.scraper = figures.Scraper(ports)
+        self.scraper = figures.Scraper(ports, Pages())
         monkeypatch.setattr(
             self.scraper, "_samples", lambda port: self.samples.get(port, [])
         )

@@ -21,6 +21,12 @@ def test_each_worker_is_a_target_of_one_job(tmp_path):
     } == told(tmp_path)
 
 
+def test_encrypted_page_is_asked_by_https(tmp_path):
+    targets.write(tmp_path, "bridge", 6090, "https")
+    (entry,) = told(tmp_path)["bridge.json"]
+    assert {"job": "bridge", "__scheme__": "https"} == entry["labels"]
+
+
 def test_process_that_was_stopped_is_told_of_no_more(tmp_path):
     for name in ("bridge", "simulator"):
         targets.write(tmp_path, name, 6090)
