@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
 from app import settings
+from app.cli import nearby
 from app.cli.failures import failure
 from app.cli.hops import Hop, HopFailed, Road
 from app.topology import Topology
@@ -46,17 +48,24 @@ Finding = dict[str, Any]
     default="",
     help="Ask this Prometheus whether it hears every process, and what fires.",
 )
+@nearby.option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a hop.")
 def command(
-    *, skip: Collection[str], silent_seconds: float, prometheus: str, as_json: bool
+    *,
+    skip: Collection[str],
+    silent_seconds: float,
+    prometheus: str,
+    folder: Path,
+    as_json: bool,
 ) -> None:
     r"""Go along the road of a reading, and name the first hop that fails.
 
     Meters, NATS, bridges, Kafka, live workers, archive workers, Cassandra, the clocks
     of the servers, Prometheus. Nothing is published or changed. Stages are looked at
-    twice, some seconds apart: work that waits and does not move is a failure, a backlog
-    that shrinks is none. Exit code 1 if a hop fails, with one line on standard error
-    that says which, and what to do.
+    twice, some seconds apart: a lane whose work waits and does not move is a failure, a
+    backlog that shrinks is none. Exit code 1 if a hop fails, with one line on standard
+    error that says which, and what to do. A run on this machine (`make run`) is asked
+    whether it starts again what is away.
 
     \b
     Example:
@@ -65,7 +74,10 @@ def command(
       smartmeter doctor --prometheus http://127.0.0.1:9090
     """
     road = Road(
-        Topology(settings.load()), silent_seconds=silent_seconds, prometheus=prometheus
+        Topology(settings.load()),
+        silent_seconds=silent_seconds,
+        prometheus=prometheus,
+        folder=folder,
     )
     findings = asyncio.run(examine([h for h in road.hops() if h.name not in skip]))
     for finding in findings:

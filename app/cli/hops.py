@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from app import connections
+from app.cli.nearby import FOLDER
 from app.errors import Reason, SmartMeterError
 from app.topology import Topology
 
@@ -42,12 +44,18 @@ class Road:
     """The hops of one deployment."""
 
     def __init__(
-        self, topology: Topology, *, silent_seconds: float, prometheus: str = ""
+        self,
+        topology: Topology,
+        *,
+        silent_seconds: float,
+        prometheus: str = "",
+        folder: Path = FOLDER,
     ) -> None:
         self._topology = topology
         self._settings = topology.settings
         self._silent_seconds = silent_seconds
         self._prometheus = prometheus
+        self._folder = folder  # of a run on this machine, if there is one
 
     def hops(self) -> list[Hop]:
         """Return them."""
@@ -164,7 +172,7 @@ class Road:
             stage,
             before,
             await stages.look(topology, group) if before.members else before,
-            rows=await asyncio.to_thread(stages.nearby_rows),
+            rows=await asyncio.to_thread(stages.nearby_rows, self._folder),
             takeover_seconds=self._settings.kafka.session_timeout_seconds,
         )
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from app import control
-from app.cli import nearby
 from app.cli.group import Groups, Lag, Member
 from app.cli.hops import HopFailed
 from app.topology import Topology
@@ -17,6 +17,7 @@ __all__ = ["Look", "look", "nearby_rows", "verdict"]
 KNOCK_SECONDS_MAX = 2.0
 COMMANDS = {"live": "smartmeter worker", "archive": "smartmeter archive"}
 AGAIN = "look again in half a minute"
+LATELY_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +68,10 @@ async def _answers(url: str) -> bool:
     return True
 
 
-def nearby_rows() -> dict[str, Mapping[str, Any]]:
+def nearby_rows(folder: Path) -> dict[str, Mapping[str, Any]]:
     """Return what a run on this machine says of its processes, by their address."""
     try:
-        found = control.ask(nearby.FOLDER, "ps", seconds_max=KNOCK_SECONDS_MAX)
+        found = control.ask(folder, "ps", seconds_max=KNOCK_SECONDS_MAX)
     except control.NotDone:
         return {}
     return {row["address"]: row for row in found if row["address"]}
@@ -113,14 +114,11 @@ def verdict(
         )
     for member in after.members:
         if still := _some(stuck, after.lanes(member)):
-            raise HopFailed(
-                f"{_lanes(still)} and nothing moves, at"
-                f" {_name(member.url, rows)}, which is there: it may be recovering,"
-                f" {AGAIN}; then see its /ready and its log"
-            )
+            raise HopFailed(_standing(stage, member.url, still, rows))
     said = f"{len(after.members)} at work, {after.behind:,} frames behind"
-    back = sorted(_name(url, rows) for url in before.silent - after.silent)
-    return said + (f"; {', '.join(back)} was away and is back" if back else "")
+    back = before.silent - after.silent
+    told = [_past(member.url, back, rows) for member in after.members]
+    return "; ".join([said, *filter(None, told)])
 
 
 def _stuck(before: Look, after: Look) -> dict[int, int]:
@@ -167,6 +165,44 @@ def _away(
     else:
         then = (
             f"the run starts it again by itself ({row['state']}), and it goes on where"
-            f" it was; `smartmeter logs {row['name']} --former` says why it ended"
+            f" it was; {_log(row)}"
         )
     return f"{_name(url, rows)} is away, and {_lanes(stuck)}: {then}"
+
+
+def _standing(
+    stage: str,
+    url: str,
+    stuck: Mapping[int, int],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> str:
+    """Say who has lanes that stand still though he is there."""
+    row = rows.get(url, {})
+    if row.get("state") == "starting" and row.get("restarts"):
+        return (
+            f"{_name(url, rows)} has ended and is being started again, and"
+            f" {_lanes(stuck)}: it goes on where it was within seconds; {_log(row)}"
+        )
+    return (
+        f"{_name(url, rows)} is there, but {_lanes(stuck)} and nothing moves: it may be"
+        f" recovering, {AGAIN}; then see its /ready and its log"
+        f" (`{COMMANDS[stage]}` started anew goes on where it was)"
+    )
+
+
+def _past(
+    url: str, back: Collection[str], rows: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Say that a worker which is well now was not, a moment ago."""
+    row = rows.get(url, {})
+    if row.get("restarts") and (row["up_seconds"] or 0.0) < LATELY_SECONDS:
+        times = "once" if row["restarts"] == 1 else f"{row['restarts']} times"
+        return (
+            f"{row['name']} was started again {times}, {row['up_seconds']:.0f} s ago"
+            f" ({_log(row)})"
+        )
+    return f"{_name(url, rows)} was away and is back" if url in back else ""
+
+
+def _log(row: Mapping[str, Any]) -> str:
+    return f"`smartmeter logs {row['name']} --former` says why"

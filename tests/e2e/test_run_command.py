@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 from cassandra.cluster import Cluster
 
@@ -123,39 +122,104 @@ def test_figures_add_up_and_are_those_of_cassandra(run, stack, tmp_path):
     assert [] == left_behind(stack)
     assert all(stack.process(name).alive for name in SERVERS)
 
-    # Again, with two workers, on the data of the first run, until Ctrl-C.
-    process = run("--workers", "2")
-    wait_for(
-        lambda: said(tmp_path).count("windows closed") > 1, tmp_path, process=process
+
+def smartmeter(stack, *words, expected=0):
+    """Return what a command says, as a person in another terminal runs it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", *words],
+        cwd=stack.folder.parent,
+        env=ENVIRON
+        | stack.environ("smartmeter")
+        | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
-    process.send_signal(signal.SIGINT)
+    assert expected == done.returncode, done.stdout + done.stderr
+    return done.stdout
+
+
+def processes(stack):
+    rows = smartmeter(stack, "ps", "--folder", str(stack.folder), "--json")
+    return {row["name"]: row for row in map(json.loads, rows.splitlines())}
+
+
+def test_new_users_path_from_the_start_to_the_stop(run, stack, tmp_path):
+    """README's "Try it": scaled, one killed, doctor asked, stopped; all adds up."""
+    folder = ("--folder", str(stack.folder))
+    rows = rows_in_cassandra(stack, "raw_data")
+    process = run()
+    wait_for(lambda: "windows closed" in said(tmp_path), tmp_path, process=process)
+    done = smartmeter(stack, "scale", "worker=2", "archive=2", *folder)
+    assert ["worker-2: ready at", "archive-2: ready at"] == [
+        line.rpartition(" http")[0] for line in done.splitlines()
+    ]
+    kill(stack, tmp_path, "worker-2")
+    assert "was killed (SIGKILL) after " in said(tmp_path)
+    assert "(restart 1 of at most 5 within 10 minutes); log: " in said(tmp_path)
+    assert_doctor_saw_the_end(stack, folder)
+    kill(stack, tmp_path, "bridge-1", "archive-1")
+    wait_for(
+        lambda: all(row["state"] == "running" for row in processes(stack).values()),
+        tmp_path,
+    )
+    smartmeter(stack, "scale", "worker=1", *folder)
+    assert "stopped" in smartmeter(stack, "stop", *folder)
     output, _ = process.communicate(timeout=120)
     assert 0 == process.returncode, said(tmp_path)
 
-    second = json.loads(output.splitlines()[-1])
-    assert second["published"] == second["counted"] > 0
-    assert 0 == second["late"]
-    rows = first["raw_data"] + second["raw_data"]
-    assert rows == rows_in_cassandra(stack, "raw_data")
+    summary = json.loads(output.splitlines()[-1])
+    figures = [summary[k] for k in ("published", "bridged", "counted", "raw_data")]
+    assert 1 == len(set(figures)), summary
+    assert 0 == summary["late"] == summary["dead_letters"]
+    assert summary["raw_data"] == rows_in_cassandra(stack, "raw_data") - rows
     assert [] == left_behind(stack)
+    assert "nothing runs in" in refused(stack, "ps", *folder)
 
 
-def test_process_that_dies_ends_the_run_with_its_log(run, stack, tmp_path):
+def kill(stack, tmp_path, *names):
+    """Kill processes of the run, and wait until they are there again."""
+    found = processes(stack)
+    for name in names:
+        os.kill(found[name]["pid"], signal.SIGKILL)
+    for name in names:
+        wait_for(lambda name=name: f"{name}: was killed" in said(tmp_path), tmp_path)
+        wait_for(lambda name=name: f"{name}: ready again" in said(tmp_path), tmp_path)
+        assert 1 == processes(stack)[name]["restarts"]
+
+
+def assert_doctor_saw_the_end(stack, folder):
+    output = smartmeter(stack, "doctor", "--json", *folder)
+    hops = {row["hop"]: row for row in map(json.loads, output.splitlines())}
+    live = hops["live"]
+    assert live["text"].startswith("2 at work, "), live
+    assert "; worker-2 was started again once, " in live["text"]
+
+
+def refused(stack, *words):
+    with pytest.raises(AssertionError) as caught:
+        smartmeter(stack, *words)
+    return str(caught.value)
+
+
+def test_server_that_dies_ends_the_run_with_its_log(run, stack, tmp_path):
     process = run()
-    wait_for(lambda: "windows closed" in said(tmp_path), tmp_path, process=process)
-    psutil.Process(stack.ledger.read()["bridge"].pid).kill()
+    wait_for(lambda: "bridge-1: ready" in said(tmp_path), tmp_path, process=process)
+    stack.kill("nats")
     output, _ = process.communicate(timeout=120)
+    stack.start("nats")
     assert 1 == process.returncode
     assert "" == output
-    assert "bridge has ended (exit code -9) by itself. The end of" in said(tmp_path)
+    assert "nats has ended by itself. The end of" in said(tmp_path)
     assert "What to do: " in said(tmp_path)
     assert [] == left_behind(stack)
 
 
 def test_launcher_that_is_killed_takes_its_processes_with_it(run, stack, tmp_path):
     process = run()
-    wait_for(lambda: "bridge: ready" in said(tmp_path), tmp_path, process=process)
-    assert "bridge" in left_behind(stack)
+    wait_for(lambda: "bridge-1: ready" in said(tmp_path), tmp_path, process=process)
+    assert "bridge-1" in left_behind(stack)
     process.kill()
     wait_for(lambda: not left_behind(stack), tmp_path, seconds=60)
 

@@ -9,7 +9,15 @@ from app.cli.stages import Look, verdict
 FIRST, SECOND = "http://127.0.0.1:6066", "http://127.0.0.1:6067"
 READINGS = "smartmeter.readings"
 ROWS = {
-    SECOND: {"name": "worker-2", "state": "ended; starts in 2 s", "address": SECOND}
+    SECOND: {
+        "name": "worker-2",
+        "state": "ended; starts in 2 s",
+        "restarts": 0,
+        "up_seconds": None,
+    }
+}
+STARTED = {
+    SECOND: {"name": "worker-2", "state": "starting", "restarts": 1, "up_seconds": 3.0}
 }
 
 
@@ -69,7 +77,7 @@ def test_worker_that_is_away_is_named_with_its_lanes_and_what_happens_next():
     assert failure(before, after, ROWS) == (
         "worker-2 (http://127.0.0.1:6067) is away, and lanes 2, 3 wait (50 frames):"
         " the run starts it again by itself (ended; starts in 2 s), and it goes on"
-        " where it was; `smartmeter logs worker-2 --former` says why it ended; if it"
+        " where it was; `smartmeter logs worker-2 --former` says why; if it"
         " does not come back, the others take its lanes 10 s after its end"
     )
     assert (
@@ -106,5 +114,23 @@ def test_lanes_that_nobody_has_are_named():
 def test_worker_that_is_there_and_stands_still_is_named():
     before, after = stood_still(0, 0, 0, 2), stood_still(0, 0, 0, 9)
     assert failure(before, after).startswith(
-        "lane 3 waits (9 frames) and nothing moves, at http://127.0.0.1:6067"
+        "http://127.0.0.1:6067 is there, but lane 3 waits (9 frames) and nothing moves"
+    )
+
+
+def test_worker_that_is_being_started_again_is_said_to_go_on():
+    before, after = stood_still(0, 0, 0, 2), stood_still(0, 0, 0, 9)
+    assert failure(before, after, STARTED) == (
+        "worker-2 (http://127.0.0.1:6067) has ended and is being started again, and"
+        " lane 3 waits (9 frames): it goes on where it was within seconds;"
+        " `smartmeter logs worker-2 --former` says why"
+    )
+
+
+def test_worker_that_was_started_again_of_late_is_mentioned():
+    now = {SECOND: STARTED[SECOND] | {"state": "running", "up_seconds": 12.2}}
+    found = said(a_look(1, 0, 2, 1), a_look(1, 1, 2, 3, moved=50), now)
+    assert found == (
+        "2 at work, 7 frames behind; worker-2 was started again once, 12 s ago"
+        " (`smartmeter logs worker-2 --former` says why)"
     )

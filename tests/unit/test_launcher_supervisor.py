@@ -1,13 +1,14 @@
 """What ends by itself is started again, not for ever, and not what a run counts by."""
 
 import itertools
+import os
 import signal
 import sys
 import threading
 
 import pytest
 
-from deploy.local import kept, process, readiness
+from deploy.local import kept, process, readiness, run
 from deploy.local.errors import LauncherError
 from deploy.local.kept import Kept
 from deploy.local.restarts import RESTARTS_MAX, WITHIN_SECONDS, Restarts
@@ -141,3 +142,11 @@ def test_end_by_a_signal_is_called_by_its_name(tmp_path):
     started.signal(signal.SIGKILL)
     started.wait(20)
     assert "was killed (SIGKILL)" == readiness.ended(started)
+
+
+def test_first_ctrl_c_asks_a_run_to_end_and_a_second_one_ends_it():
+    with run._stop_asked() as asked:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked.wait(5)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
