@@ -121,6 +121,7 @@ class Local:
         self._processes_end.enter_context(supervisor)
         actions: control.Actions = {
             "ps": lambda: list(status.rows(self._stack, system)),
+            "environ": system.operator,
             "scale": self._scale_stage,
             "stop": self._stop_asked,
         }

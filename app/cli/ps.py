@@ -1,5 +1,6 @@
 """`smartmeter ps`."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -18,17 +19,28 @@ ANSWER_SECONDS_MAX = 5.0
 
 @click.command()
 @nearby.option
+@click.option(
+    "--environ", is_flag=True, help="Print the settings that lead to its servers."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row.")
-def command(*, folder: Path, as_json: bool) -> None:
+def command(*, folder: Path, environ: bool, as_json: bool) -> None:
     r"""Show the processes of the run on this machine (`make run`).
 
-    States are running, starting, and ended with the seconds until the next start.
+    States are running, starting, and ended with the seconds until the next start. The
+    settings of --environ are those of a run on other ports than the usual ones, or on
+    servers that ask who comes; secrets are named by their files.
 
     \b
     Example:
       smartmeter ps
       smartmeter ps --json | jq -r 'select(.name == "worker-2").pid'
+      eval "$(smartmeter ps --environ)" && smartmeter doctor
     """
+    if environ:
+        told = control.ask(folder, "environ", seconds_max=ANSWER_SECONDS_MAX)
+        for name, value in told.items():
+            click.echo(f"export {name}={shlex.quote(value)}")
+        return
     found = control.ask(folder, "ps", seconds_max=ANSWER_SECONDS_MAX)
     if as_json:
         for row in found:

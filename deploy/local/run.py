@@ -167,6 +167,7 @@ class _Whole:
 
         return {
             "ps": lambda: list(status.rows(self._stack, self._system)),
+            "environ": self._system.operator,
             "scale": scale,
             "stop": end,
         }

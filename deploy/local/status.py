@@ -10,12 +10,15 @@ from rich.table import Table
 
 from app import control
 from deploy.local.errors import LauncherError
+from deploy.local.kept import Kept
 from deploy.local.stack import Stack
 from deploy.local.system import System
 
 __all__ = ["Row", "look", "rows", "show"]
 
 ANSWER_SECONDS_MAX = 5.0
+
+ROAD = ("simulator", "bridge", "worker", "archive", "exporter")
 
 Row = dict[str, Any]
 """name, state, pid (None: none runs), up_seconds, restarts, address."""
@@ -62,7 +65,7 @@ def rows(stack: Stack, system: System | None = None) -> Iterator[Row]:
             "up_seconds": round(time.time() - entry.started, 1),
             "address": stack.servers[name].addresses(entry.ports)[name],
         }
-    for kept in system.kept if system else ():
+    for kept in sorted(system.kept if system else (), key=_place):
         up_seconds = round(time.monotonic() - kept.begun, 1)
         alive = kept.process.alive
         yield {
@@ -91,3 +94,9 @@ def show(found: Iterable[Row], console: Console) -> None:
             row["address"],
         )
     console.print(table, highlight=False)
+
+
+def _place(kept: Kept) -> tuple[int, str]:
+    """Return where a process stands on the road."""
+    stage = kept.role.stage
+    return ROAD.index(stage) if stage in ROAD else len(ROAD), kept.role.name

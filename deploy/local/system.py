@@ -67,6 +67,10 @@ class System:
         """Names of the processes that run."""
         return [kept.role.name for kept in self.kept if kept.process.alive]
 
+    def operator(self) -> dict[str, str]:
+        """Return the settings by which a person's tools reach the servers."""
+        return self._stack.environ(self._loaded.namespace, OPERATOR)
+
     def command(self, *words: str) -> str:
         """Run one command of the product to its end; return what it printed.
 
