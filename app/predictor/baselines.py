@@ -35,9 +35,9 @@ class Baselines:
         self.hours_over[hour] += over
         self.hours_all[hour] += labels
 
-    def learn_follows(self, now: list[bool], then: list[bool]) -> None:
-        """Count labels by the label that was known one horizon before."""
-        for before, over in zip(now, then, strict=True):
+    def learn_follows(self, now: list[float], then: list[bool]) -> None:
+        """Count labels by the label (0 or 1) that was known one horizon before."""
+        for before, over in zip(map(int, now), then, strict=True):
             self.follows_over[before] += over
             self.follows_all[before] += 1
 

@@ -48,7 +48,7 @@ def dump(forecaster: Forecaster) -> Iterator[dict[str, Any]]:
         "last": forecaster.last[order],
         "deviations": deviations,
         "level": parts.level_state(forecaster.level),
-        "calibrator": parts.river_state(forecaster.calibrator.model),
+        "calibrator": parts.calibrator_state(forecaster.calibrator),
         "challenger": parts.river_state(forecaster.challenger.model),
         "baselines": parts.baselines_state(forecaster.baselines),
         "scores": parts.scores_state(forecaster.scores),
@@ -102,8 +102,7 @@ def load(bodies: list[State], rules: Rules) -> Forecaster:
     _load_deviated(first, bodies, forecaster)
     if is_same:
         parts.read_level(read(first, "level"), forecaster.level)
-        calibrator = forecaster.calibrator.model
-        parts.read_river(read(first, "calibrator"), calibrator, ["margin"])
+        parts.read_calibrator(read(first, "calibrator"), forecaster.calibrator)
     if was.threshold != rules.threshold:
         forecaster.renewed = forecaster.renewed or "the threshold was another"
         return forecaster
@@ -232,7 +231,7 @@ def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> 
             climatology=number(head, "climatology"),
             persistence=(not_over, over),
             key=forecaster.keys[part["of"]],
-            columns=np.stack([part[name] for name in COLUMNS]),
+            columns=np.stack([part[name] for name in COLUMNS]).astype(np.float32),
         )
         forecaster.pending.setdefault(whole(head, "target"), []).append(waiting)
 

@@ -1,10 +1,10 @@
-"""river's logistic regressions: the calibrator, and the challenger.
+"""Logistic regressions: the calibrator, of one number, and the challenger, river's.
 
 Both learn from a bounded number of a window's transformers, in turn, so that a label
-costs the less the more of them there are; they predict for all of them at once, by
-river's own weights and river's own link.
+costs the less the more of them there are; they predict for all of them at once.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,53 +18,64 @@ __all__ = ["NEAR_MAX", "NEAR_VOLTS", "Calibrator", "Challenger", "turn"]
 Column = NDArray[np.float64]
 
 LEARNT_PER_WINDOW = 4
+CALIBRATOR_RATE = 0.005
+EPSILON = 1e-8
+LOGIT_MAX = 30.0
 MARGIN_MAX = 8.0  # standard deviations
 LINK_OF_NORMAL = 1.702  # the logistic curve nearest to the normal distribution's
 NEAR_VOLTS, NEAR_MAX = 4.0, 2.0
 
 
-def turn(rows: int, window: int) -> list[int]:
+def turn(rows: int, window: int) -> slice:
     """Return which rows of a window are learnt from: a few, each one in its turn.
 
     >>> turn(3, 0), turn(10, 0), turn(10, 1)
-    ([0, 1, 2], [0, 3, 6, 9], [1, 4, 7])
+    (slice(0, 3, 1), slice(0, 10, 3), slice(1, 10, 3))
     """
     step = -(-rows // LEARNT_PER_WINDOW)
-    return list(range(window % step, rows, step)) if rows else []
+    return slice(window % step, rows, step)
 
 
 class Calibrator:
     """The probability that a margin in standard deviations stands for.
 
-    It learns one number, the steepness. An intercept would learn from a few windows,
-    whose transformers err together, to lean to one side (measured).
+    It learns one number, the steepness, by AdaGrad. An intercept would learn from a
+    few windows, whose transformers err together, to lean to one side (measured).
     """
 
     def __init__(self) -> None:
-        self.model = logistic(0.005, 0.0)
-        self.model._weights["margin"] = LINK_OF_NORMAL  # noqa: SLF001 - river has no public way in
+        self.steepness = LINK_OF_NORMAL
+        self.squares = 0.0  # of its gradients, added up
+        self.learnt = 0
 
     def predict_many(self, margin: Column) -> Column:
         """Return the probability for each margin."""
-        scale = self.model.weights["margin"]
-        return _link(scale * _bounded(margin, MARGIN_MAX) + self.model.intercept)
+        return _link(self.steepness * _bounded(margin, MARGIN_MAX))
 
     def predict_one(self, margin: float) -> float:
         """Return the probability for one margin."""
         bounded = min(max(margin, -MARGIN_MAX), MARGIN_MAX)
-        return float(self.model.predict_proba_one({"margin": bounded})[True])
+        logit = min(max(self.steepness * bounded, -LOGIT_MAX), LOGIT_MAX)
+        return 1.0 / (1.0 + math.exp(-logit))
 
     def learn_one(self, margin: float, label: bool) -> None:
         """Learn whether a margin came true."""
         bounded = min(max(margin, -MARGIN_MAX), MARGIN_MAX)
-        self.model.learn_one({"margin": bounded}, label)
+        gradient = (self.predict_one(margin) - label) * bounded
+        self.squares += gradient * gradient
+        rate = CALIBRATOR_RATE / math.sqrt(self.squares + EPSILON)
+        self.steepness -= rate * gradient
+        self.learnt += 1
 
 
 class Challenger:
     """The label itself, learnt directly: no volts between features and probability."""
 
     def __init__(self) -> None:
-        self.model = logistic(0.3, 0.02)
+        # AdaGrad suits features that are rarely on.
+        self.model: Any = linear_model.LogisticRegression(
+            optimizer=optim.AdaGrad(0.3), intercept_lr=0.02
+        )
 
     def predict_many(self, x: Features, over: Column, near: Column) -> Column:
         """Return the probability for each transformer; over and near as in `inputs`."""
@@ -89,18 +100,11 @@ class Challenger:
         return over, _bounded((maximum - threshold) / NEAR_VOLTS, NEAR_MAX)
 
 
-def logistic(rate: float, intercept_rate: float) -> Any:
-    """Return river's logistic regression; AdaGrad suits features that are rarely on."""
-    return linear_model.LogisticRegression(
-        optimizer=optim.AdaGrad(rate), intercept_lr=intercept_rate
-    )
-
-
 def _bounded(values: Column, bound: float) -> Column:
     bounded: Column = np.minimum(np.maximum(values, -bound), bound)
     return bounded
 
 
 def _link(logit: Column) -> Column:
-    link: Column = 1.0 / (1.0 + np.exp(-_bounded(logit, 30.0)))
+    link: Column = 1.0 / (1.0 + np.exp(-_bounded(logit, LOGIT_MAX)))
     return link

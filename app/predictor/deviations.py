@@ -97,7 +97,7 @@ class Deviations:
     def learn(
         self,
         slots: NDArray[np.int64],
-        signs: NDArray[np.float64],
+        signs: NDArray[np.float32],
         error: Column,
         doubt: float,
     ) -> None:

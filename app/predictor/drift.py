@@ -3,7 +3,7 @@
 Three series are watched, each of numbers from 0 to 1, a number a window:
 
 loss         the mean distance of the published probabilities from the labels
-volts        the lane's level, missed by how many of the deviations that were expected
+volts        how far the lane's level was missed, beyond what happens on any day
 temperature  how far the temperature is from that of the same hour a day ago
 
 The first two are what a model suffers from, and make it learn anew. The third is a
@@ -27,7 +27,8 @@ KEPT_MAX = 1_344  # a fortnight of quarters of an hour
 CONFIDENCE = 1e-5  # of a false alarm at one check
 CHECK_EVERY = 4
 RECENT = 12  # numbers whose mean tells whether it rose or fell
-DEVIATIONS = 4.0
+ORDINARY_DEVIATIONS = 3.0  # that a level is missed by when a season turns
+DEVIATIONS = 2.5  # beyond them: full surprise
 CELSIUS = 12.0
 
 
@@ -95,7 +96,10 @@ class Watches:
         """
         if self.since is None:
             self.since = start
-        values = {"loss": loss, "volts": abs(missed) / DEVIATIONS}
+        values = {
+            "loss": loss,
+            "volts": (abs(missed) - ORDINARY_DEVIATIONS) / DEVIATIONS,
+        }
         risen = self.risen
         self.risen = []
         risen += [name for name, x in values.items() if self.series[name].update(x)]

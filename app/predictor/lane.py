@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.domain.predictions import ClosedWindow, Predictions, closed_windows
 from app.domain.weather import GAP_SECONDS_MAX, Weather, WeatherEvent
 from app.errors import RejectedState
 from app.predictor import checkpoint, versions
 from app.predictor.online import Forecaster, Learnt, Rules
+from app.predictor.pending import Pending
 from app.predictor.state import State, number, read, whole
 from app.predictor.versions import Version
 
-__all__ = ["LaneForecast", "Outcome", "Past"]
+__all__ = ["LaneForecast", "Outcome"]
 
 DAY_SECONDS = 86_400
 EVENTS_KEPT = 64
@@ -37,7 +37,7 @@ PATIENCE_SECONDS_MAX = 3 * 3_600
 KEPT_SECONDS = 86_400  # for a fleet's forecast, which begins later and copies it
 HELD_ROWS_MAX = 200_000
 PAST_WINDOWS = 192
-PAST_ROWS_MAX = 500_000
+PAST_ROWS_MAX = 250_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +58,6 @@ class Outcome:
 class _Held:
     window: ClosedWindow
     made: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """What was foreseen of a window that has closed since, a row per transformer.
-
-    key is sorted; probability and foretold (volts) are float32.
-    """
-
-    start: int
-    made: int
-    key: NDArray[np.int64]
-    probability: NDArray[np.float32]
-    foretold: NDArray[np.float32]
 
 
 class LaneForecast:
@@ -95,7 +81,7 @@ class LaneForecast:
         self.forecaster = Forecaster(rules)
         self.events: deque[tuple[int, str, str]] = deque(maxlen=EVENTS_KEPT)
         self._day: int | None = None  # of the last version
-        self.past: deque[Past] = deque(maxlen=PAST_WINDOWS)
+        self.past: deque[tuple[int, Pending]] = deque()
         self._past_rows = 0
 
     def take_windows(self, windows: Iterable[ClosedWindow], made: int) -> list[Outcome]:
@@ -104,16 +90,16 @@ class LaneForecast:
             self.first = window.start if self.first is None else self.first
             self.front = max(window.start, self.front or window.start)
             self._hold(_Held(window=window, made=made))
-        return list(self._advance())
+        return self._advance()
 
     def take_weather(self, event: WeatherEvent) -> list[Outcome]:
         """Take a temperature or a forecast."""
         self.weather.take(event)
-        return list(self._advance())
+        return self._advance()
 
     def take_silence(self) -> list[Outcome]:
         """Take the word that the weather's log has been read to its end."""
-        return list(self._advance(is_silent=True))
+        return self._advance(is_silent=True)
 
     @property
     def is_overdue(self) -> bool:
@@ -124,7 +110,8 @@ class LaneForecast:
         known_to = clock if clock is not None else self.first
         return (self.front or 0) - (known_to or 0) > self.patience
 
-    def _advance(self, *, is_silent: bool = False) -> Iterator[Outcome]:
+    def _advance(self, *, is_silent: bool = False) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         while self.held and (
             self._is_weather_past(self.held[0].window.start)
             or (is_silent and self.is_overdue)
@@ -144,31 +131,26 @@ class LaneForecast:
             if learnt.champion:
                 self.events.append((start, "champion", learnt.champion))
             if len(predictions.key):
-                yield Outcome(
-                    learnt=learnt,
-                    predictions=predictions,
-                    made=held.made,
-                    version=self._version(start, held.made),
+                outcomes.append(
+                    Outcome(
+                        learnt=learnt,
+                        predictions=predictions,
+                        made=held.made,
+                        version=self._version(start, held.made),
+                    )
                 )
+        return outcomes
 
     def _remember(self, start: int) -> None:
+        past = self.past
+        if past and past[-1][0] == start:
+            return  # a straggler's; it was foreseen with the rest, or not at all
         for waiting in self.forecaster.pending.get(start, ()):
-            if self.past and self.past[-1].start == start:
-                continue  # a straggler's; it was foreseen with the rest, or not at all
-            while self.past and (
-                len(self.past) == PAST_WINDOWS or self._past_rows > PAST_ROWS_MAX
-            ):
-                self._past_rows -= len(self.past.popleft().key)
+            past.append((start, waiting))
             self._past_rows += len(waiting.key)
-            self.past.append(
-                Past(
-                    start=start,
-                    made=waiting.made,
-                    key=waiting.key,
-                    probability=waiting.published.astype(np.float32),
-                    foretold=waiting.foretold.astype(np.float32),
-                )
-            )
+        while len(past) > PAST_WINDOWS or self._past_rows > PAST_ROWS_MAX:
+            _, oldest = past.popleft()
+            self._past_rows -= len(oldest.key)
 
     def _version(self, start: int, made: int) -> Version | None:
         day = start // DAY_SECONDS

@@ -56,7 +56,10 @@ class LevelRegression:
         return self._mean(x), self._doubt(x, self._spread(x))
 
     def learn_one(self, x: Features, level: float) -> float:
-        """Learn a level, volts; return how many deviations it was from what was due."""
+        """Learn a level, volts; return how far it was from what was due.
+
+        In deviations of the calm noise: what is unsure is no excuse.
+        """
         diagonal = self._diagonal
         diagonal += WANDER
         np.minimum(diagonal, self._diagonal_max, out=diagonal)
@@ -81,7 +84,7 @@ class LevelRegression:
         self.noise = max(noise, NOISE_MIN)
         self.calm = min(self.noise, self.calm * CALM_GROWTH)
         self.learnt += 1
-        return error / math.sqrt(variance)
+        return error / math.sqrt(self.calm)
 
     @property
     def is_unsettled(self) -> bool:
@@ -97,19 +100,19 @@ class LevelRegression:
         self.covariance += LOOSENED * self.first
 
     def _mean(self, x: Features) -> float:
-        return _dot(x.values, self.weights[x.rows].tolist())
+        return _dot(x.values, self.weights.take(x.rows).tolist())
 
     def _spread(self, x: Features) -> NDArray[np.float64]:
         # Row by row in a fixed order, and not by a product of matrices, whose order
         # depends on the processor.
-        rows = self.covariance[x.rows]
+        rows = self.covariance.take(x.rows, axis=0)
         rows *= x.scale
         spread: NDArray[np.float64] = np.add.reduce(rows, axis=0)
         return spread
 
     @staticmethod
     def _doubt(x: Features, spread: NDArray[np.float64]) -> float:
-        return max(0.0, _dot(x.values, spread[x.rows].tolist()))
+        return max(0.0, _dot(x.values, spread.take(x.rows).tolist()))
 
 
 def _dot(values: tuple[float, ...], others: list[float]) -> float:

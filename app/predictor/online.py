@@ -32,10 +32,16 @@ from app.predictor.drift import Watches
 from app.predictor.features import Features
 from app.predictor.level import LevelRegression
 from app.predictor.memory import Levels, Memory
-from app.predictor.pending import COLUMNS, MODELS, SIGNS, Pending, matched, same
+from app.predictor.pending import (
+    FOR_CLASSIFIERS,
+    MODELS,
+    SIGNS,
+    Pending,
+    matched,
+    same,
+)
 from app.predictor.rules import Rules
 from app.predictor.scores import Scores
-from app.predictor.tally import Scored
 
 __all__ = ["MODELS", "Forecaster", "Learnt", "Rules"]
 
@@ -59,6 +65,9 @@ class Learnt:
         )
 
 
+NOTHING = Learnt()
+
+
 class Forecaster:
     """The models of one lane and all that they must remember."""
 
@@ -77,7 +86,7 @@ class Forecaster:
         self.baselines = Baselines()
         self.memory = Memory(rules.size, rules.lead)
         self.pending: dict[int, list[Pending]] = {}
-        self.scores = Scores()
+        self.scores = Scores(rules.alert_probability)
         self.watches = Watches(rules.size)
         self.renewed = ""  # why models that were read back have begun anew
         self._asked = np.zeros(0, np.int64)
@@ -109,8 +118,8 @@ class Forecaster:
 
     def learn(self, window: ClosedWindow) -> Learnt:
         """Score what awaited the rows of a window, all fresh, and learn them."""
-        if not len(window):
-            return Learnt()
+        if not len(window.key):
+            return NOTHING
         start, maximum = window.start, window.maximum
         slots = self._slots_of(window.key)
         if self.centre is None:
@@ -119,16 +128,17 @@ class Forecaster:
         over = maximum > self.rules.threshold
         while self.pending and (first := next(iter(self.pending))) < start:
             del self.pending[first]
-        learnt = Learnt()
+        every = _Labels(start, slots, maximum, over, level - self.centre)
+        learnt = NOTHING
         for waiting in self.pending.get(start, ()):
-            places, rows = matched(waiting.key, window.key)
-            if len(rows):
-                labels = _Labels(start, slots, maximum, over)
-                if len(rows) < len(slots):
-                    labels = _Labels(start, slots[rows], maximum[rows], over[rows])
-                awaited = waiting.take(places)
-                missed = self._learn_labels(awaited, labels, level - self.centre)
-                learnt = learnt.and_then(self._judge(awaited, labels, missed))
+            awaited, labels = waiting, every
+            if not same(waiting.key, window.key):
+                places, rows = matched(waiting.key, window.key)
+                if not len(rows):
+                    continue
+                awaited, labels = waiting.take(places), every.take(rows)
+            missed = self._learn_labels(awaited, labels)
+            learnt = learnt.and_then(self._judge(awaited, labels, missed))
         self.baselines.learn_hour(start, int(np.count_nonzero(over)), len(over))
         levels = Levels(level, _mean(window.mean), _mean(window.minimum))
         self.memory.add(start, levels, slots, now)
@@ -144,8 +154,8 @@ class Forecaster:
         lags = self.memory.lags(window.start, self.centre or 0.0)
         x = features.shared(target, celsius, lags)
         mean, doubt = self.level.predict_one(x)
-        columns = self._columns_alone if len(window) == 1 else self._columns
-        waiting = Pending(
+        columns = self._columns_alone if len(window.key) == 1 else self._columns
+        made_now = Pending(
             x=x,
             made=made,
             champion=self.champion,
@@ -155,90 +165,78 @@ class Forecaster:
             key=window.key,
             columns=columns(x, window, mean, doubt),
         )
-        if len(window):
+        published = made_now.published
+        if len(published):
             self.watches.foresee(target, celsius)
-            self.pending.setdefault(target, []).append(waiting)
-            self.scores.made += len(window)
+            self.pending.setdefault(target, []).append(made_now)
+            self.scores.made += len(published)
         return Predictions(
             target=target,
             made_from=window.start,
             celsius=celsius,
             key=window.key,
-            probability=waiting.published,
-            alert=waiting.published >= self.rules.alert_probability,
+            probability=published,
+            alert=published >= self.rules.alert_probability,
         )
 
     def _columns(
         self, x: Features, window: ClosedWindow, mean: float, doubt: float
-    ) -> NDArray[np.float64]:
+    ) -> NDArray[np.float32]:
         """Return the columns of `pending.COLUMNS`."""
         slots, threshold = self._slots_of(window.key), self.rules.threshold
         deviations = self.deviations
-        columns = np.empty((len(COLUMNS), len(slots)))
-        regression, direct, over, near, margin, foretold, now, then = columns
-        now[:] = deviations.now[slots]
-        then[:] = self.memory.deviation_then(window.start, slots, len(self.last))
-        foretold[:] = deviations.foretell(now, then)
+        now = deviations.now[slots]
+        then = self.memory.deviation_then(window.start, slots, len(self.last))
+        foretold = deviations.foretell(now, then)
         foretold += deviations.habit[slots]
         foretold += (self.centre or 0.0) + mean
-        margin[:] = foretold - threshold
+        margin = foretold - threshold
         margin /= np.sqrt(doubt + deviations.noise[slots])
-        over[:], near[:] = self.challenger.inputs(window.maximum, threshold)
-        columns[2:] = columns[2:].astype(np.float32)
-        regression[:] = self.calibrator.predict_many(margin)
-        direct[:] = self.challenger.predict_many(x, over, near)
-        columns[:2] = columns[:2].astype(np.float32)
-        return columns
+        over, near = self.challenger.inputs(window.maximum, threshold)
+        regression = self.calibrator.predict_many(margin)
+        direct = self.challenger.predict_many(x, over, near)
+        column = regression, direct, over, near, margin, foretold, now, then
+        return np.array(column, np.float32)
 
     def _columns_alone(
         self, x: Features, window: ClosedWindow, mean: float, doubt: float
-    ) -> NDArray[np.float64]:
+    ) -> NDArray[np.float32]:
         """Do the same for one transformer, without NumPy's cost of a call."""
         slots, threshold = self._slots_of(window.key), self.rules.threshold
         deviations, maximum = self.deviations, float(window.maximum[0])
-        now = float(deviations.now[slots[0]])
+        slot = slots[0]
+        now = float(deviations.now[slot])
         then = float(self.memory.deviation_then(window.start, slots, len(self.last))[0])
-        foretold = deviations.foretell_one(now, then) + float(
-            deviations.habit[slots[0]]
-        )
+        foretold = deviations.foretell_one(now, then) + float(deviations.habit[slot])
         foretold += (self.centre or 0.0) + mean
-        noise = float(deviations.noise[slots[0]])
+        noise = float(deviations.noise[slot])
         margin = (foretold - threshold) / math.sqrt(doubt + noise)
         over = float(maximum > threshold)
         near = min(max((maximum - threshold) / NEAR_VOLTS, -NEAR_MAX), NEAR_MAX)
         regression = self.calibrator.predict_one(margin)
         direct = self.challenger.predict_one(x, over, near)
         column = regression, direct, over, near, margin, foretold, now, then
-        return np.array(column, np.float32).astype(np.float64)[:, None]
+        return np.array(column, np.float32)[:, None]
 
-    def _learn_labels(self, waiting: Pending, labels: "_Labels", level: float) -> float:
+    def _learn_labels(self, waiting: Pending, labels: "_Labels") -> float:
         """Learn labels; return by how many deviations the lane's level was missed."""
-        missed = self.level.learn_one(waiting.x, level)
+        missed = self.level.learn_one(waiting.x, labels.level)
         error = labels.maximum - waiting.column("foretold")
         signs = waiting.columns[SIGNS:]
         self.deviations.learn(labels.slots, signs, error, waiting.doubt)
         over = labels.over.tolist()
-        before = waiting.column("over").tolist()
-        margin, near = waiting.column("margin"), waiting.column("near")
-        for row in turn(len(over), labels.start // self.rules.size):
-            self.calibrator.learn_one(float(margin[row]), over[row])
-            self.challenger.learn_one(
-                waiting.x, before[row], float(near[row]), over[row]
-            )
-        self.baselines.learn_follows([bool(each) for each in before], over)
+        rows = turn(len(over), labels.start // self.rules.size)
+        seen = waiting.columns[FOR_CLASSIFIERS, rows].T.tolist()
+        for (before, near, margin), label in zip(seen, over[rows], strict=True):
+            self.calibrator.learn_one(margin, label)
+            self.challenger.learn_one(waiting.x, before, near, label)
+        self.baselines.learn_follows(waiting.column("over").tolist(), over)
         return missed
 
     def _judge(self, waiting: Pending, labels: "_Labels", missed: float) -> Learnt:
         """Score labels; look for drift, and for a better champion."""
+        new_day = self.scores.take(labels.start, waiting, labels.over)
         published = waiting.published
-        scored = Scored(
-            probability=waiting.probabilities(),
-            label=labels.over,
-            same=waiting.column("over") > 0,
-            alert=published >= self.rules.alert_probability,
-            lead=float(labels.start - waiting.made),
-        )
-        new_day = self.scores.add(labels.start, scored)
         if len(published) == 1:  # without NumPy's cost of a call
             loss = abs(float(labels.over[0]) - float(published[0]))
         else:
@@ -274,9 +272,18 @@ def _mean(column: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """What came of some predictions, by transformer: volts, and whether over."""
+    """What came of some predictions, by transformer: volts, and whether over.
+
+    level is the lane's, in volts from its centre.
+    """
 
     start: int
     slots: NDArray[np.int64]
     maximum: NDArray[np.float64]
     over: NDArray[np.bool_]
+    level: float
+
+    def take(self, rows: NDArray[np.intp]) -> "_Labels":
+        """Return some of the labels."""
+        slots, maximum, over = self.slots[rows], self.maximum[rows], self.over[rows]
+        return _Labels(self.start, slots, maximum, over, self.level)

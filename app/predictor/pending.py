@@ -1,5 +1,6 @@
 """Predictions that wait for their labels, with the features they were made from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from app.predictor.features import Features
 
-__all__ = ["COLUMNS", "MODELS", "Pending", "matched", "same"]
+__all__ = ["COLUMNS", "MODELS", "Pending", "matched", "probabilities", "same"]
 
 Column = NDArray[np.float64]
 
@@ -15,6 +16,8 @@ MODELS = ("regression", "direct")
 COLUMNS = (*MODELS, "over", "near", "margin", "foretold", "sign_now", "sign_then")
 PLACES = {name: place for place, name in enumerate(COLUMNS)}
 SIGNS = PLACES["sign_now"]
+FOR_CLASSIFIERS = slice(PLACES["over"], PLACES["margin"] + 1)
+"""What the challenger sees of a transformer, over and near, and the margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +26,8 @@ class Pending:
 
     columns (COLUMNS, n): the models' probabilities; what the challenger saw, over and
     near; margin, the distance from the threshold in standard deviations, and foretold,
-    the maximum in volts; the two deviations that foretold used as signs. They hold
-    single precision, so that they are short as JSON and survive it to the bit.
+    the maximum in volts; the two deviations that foretold used as signs. They are
+    float32, so that they are short as JSON and survive it to the bit.
     champion names the model that was published, doubt is the variance (volts squared)
     that not knowing the lane's weights adds, made the moment, epoch seconds.
     """
@@ -36,22 +39,16 @@ class Pending:
     climatology: float
     persistence: tuple[float, float]
     key: NDArray[np.int64]
-    columns: Column
+    columns: NDArray[np.float32]
 
     def column(self, name: str) -> Column:
-        """Return one of the columns."""
-        column: Column = self.columns[PLACES[name]]
-        return column
+        """Return one of the columns, as float64."""
+        return self.columns[PLACES[name]].astype(np.float64)
 
     @property
     def published(self) -> Column:
         """The probabilities that were published."""
         return self.column(self.champion)
-
-    @property
-    def foretold(self) -> Column:
-        """The maxima that the regression foretold, volts."""
-        return self.column("foretold")
 
     def take(self, places: NDArray[np.intp]) -> "Pending":
         """Return some of the predictions."""
@@ -68,15 +65,20 @@ class Pending:
             columns=self.columns[:, places],
         )
 
-    def probabilities(self) -> Column:
-        """Return all probabilities, in the order of `tally.ROWS`."""
-        probabilities = np.empty((5, len(self.key)))
-        probabilities[0] = self.published
-        probabilities[1:3] = self.columns[:2]
-        not_over, over = self.persistence
-        probabilities[3] = not_over + (over - not_over) * self.column("over")
-        probabilities[4] = self.climatology
-        return probabilities
+
+def probabilities(predictions: Sequence[Pending]) -> Column:
+    """Return all probabilities of some predictions, in the order of `tally.ROWS`."""
+    every = np.concatenate([each.columns for each in predictions], axis=1)
+    columns = every.astype(np.float64)
+    said = [
+        (MODELS.index(each.champion), *each.persistence, each.climatology)
+        for each in predictions
+    ]
+    labels = [len(each.key) for each in predictions]
+    champion, not_over, over, climatology = np.repeat(said, labels, axis=0).T
+    published = np.where(champion == 0, columns[0], columns[1])
+    persistence = not_over + (over - not_over) * columns[PLACES["over"]]
+    return np.stack([published, *columns[:2], persistence, climatology])
 
 
 def same(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:

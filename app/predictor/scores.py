@@ -1,10 +1,16 @@
-"""The scores of the predictions: in total and of the last week, by river's metrics."""
+"""The scores of the predictions: in total and of the last week, by river's metrics.
+
+Labels come by the few and are counted by the many: what has come waits, as it is, for
+a number of labels, for the next day, or for whoever asks.
+"""
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from river import metrics
 
+from app.predictor.pending import Pending, probabilities
 from app.predictor.tally import BINS, RANKS, ROWS, Scored, Tally
 
 __all__ = ["Scores", "figures"]
@@ -12,27 +18,70 @@ __all__ = ["Scores", "figures"]
 DAY_SECONDS = 86_400
 DAYS = 7
 EVIDENCE_DAYS_MIN = 3
+COUNTED_TOGETHER = 64
 MODELS = ROWS[1:3]
 
 
 class Scores:
     """Predictions made, and those scored, by day of the last week and all before."""
 
-    def __init__(self) -> None:
+    def __init__(self, alert_probability: float = 0.5) -> None:
+        self.alert_probability = alert_probability
         self.made = 0
         self.past = Tally()
-        self.days: dict[int, Tally] = {}
+        self._days: dict[int, Tally] = {}
+        self._came: list[tuple[int, Pending, NDArray[np.bool_]]] = []
+        self._labels = 0
+        self._day: int | None = None  # of what has come
 
-    def add(self, start: int, scored: Scored) -> bool:
+    @property
+    def days(self) -> dict[int, Tally]:
+        """The tallies of the last days that had labels."""
+        self._count()
+        return self._days
+
+    def take(self, start: int, waiting: Pending, label: NDArray[np.bool_]) -> bool:
         """Score predictions of one window start; return whether a new day began."""
         day = start // DAY_SECONDS
-        began = day not in self.days
-        if began:
-            self.days[day] = Tally()
-            while len(self.days) > DAYS:
-                self.past.vector += self.days.pop(min(self.days)).vector
-        self.days[day].add(scored)
+        if day != self._day:
+            self._count()
+            self._day = day
+        self._came.append((start, waiting, label))
+        self._labels += len(label)
+        if self._labels >= COUNTED_TOGETHER:
+            self._count()
+        return self._begin(day)
+
+    def add(self, start: int, scored: Scored) -> bool:
+        """Count labels of one day at once; return whether a new day began."""
+        began = self._begin(day := start // DAY_SECONDS)
+        self._days[day].add(scored)
         return began
+
+    def _begin(self, day: int) -> bool:
+        if day in self._days:
+            return False
+        self._days[day] = Tally()
+        while len(self._days) > DAYS:
+            self.past.vector += self._days.pop(min(self._days)).vector
+        return True
+
+    def _count(self) -> None:
+        if not self._came:
+            return
+        starts, waiting, labels = zip(*self._came, strict=True)
+        self._came, self._labels = [], 0
+        probability = probabilities(waiting)
+        before = np.concatenate([each.column("over") for each in waiting])
+        leads = [s - each.made for s, each in zip(starts, waiting, strict=True)]
+        scored = Scored(
+            probability=probability,
+            label=np.concatenate(labels),
+            same=before > 0,
+            alert=probability[0] >= self.alert_probability,
+            lead=np.repeat(np.array(leads, np.float64), [len(each) for each in labels]),
+        )
+        self.add(starts[0], scored)
 
     @property
     def week(self) -> Tally:
@@ -64,8 +113,8 @@ class Scores:
         other = ROWS.index(next(n for n in MODELS if n != champion))
         losses = np.array(
             [
-                self.days[day].part("loss")[[row, other]] / self.days[day].count
-                for day in sorted(self.days)[:-1]
+                self._days[day].part("loss")[[row, other]] / self._days[day].count
+                for day in sorted(self._days)[:-1]
             ]
         )
         if len(losses) < EVIDENCE_DAYS_MIN:

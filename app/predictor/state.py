@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from app.errors import RejectedState
 from app.predictor import features
 from app.predictor.baselines import WEEK_HOURS, Baselines
+from app.predictor.classifiers import Calibrator
 from app.predictor.deviations import COLUMNS, Deviations
 from app.predictor.drift import KEPT_MAX, NAMES, Watch, Watches
 from app.predictor.level import LevelRegression
 from app.predictor.scores import Scores
-from app.predictor.tally import SIZE, Tally
+from app.predictor.tally import SIZE, Tally, grains
 
 __all__ = ["State", "column", "number", "read"]
 
@@ -92,6 +93,26 @@ def read_level(state: State, level: LevelRegression) -> None:
     level.calm = number(state, "calm")
     if min(level.noise, level.calm) <= 0 or (level.covariance.diagonal() < 0).any():
         raise RejectedState("models: a variance is not positive")
+
+
+def calibrator_state(calibrator: Calibrator) -> dict[str, Any]:
+    """Return the calibrator, as a regression of river's on the margin alone."""
+    return {
+        "weights": {"margin": calibrator.steepness},
+        "squares": {"margin": calibrator.squares},
+        "iterations": calibrator.learnt,
+        "intercept": 0.0,
+    }
+
+
+def read_calibrator(state: State, calibrator: Calibrator) -> None:
+    """Restore the calibrator."""
+    calibrator.steepness = number(read(state, "weights"), "margin")
+    squares = read(state, "squares")  # of a younger build none, if it has not learnt
+    calibrator.squares = number(squares, "margin") if squares else 0.0
+    calibrator.learnt = whole(state, "iterations", 0)
+    if calibrator.squares < 0:
+        raise RejectedState("models: a sum of squares is below zero")
 
 
 def river_state(model: Any) -> dict[str, Any]:
@@ -193,7 +214,8 @@ def _tally(state: State) -> Tally:
     if ((places < 0) | (places >= SIZE)).any():
         raise RejectedState("models: a tally counts what is not known")
     tally = Tally()
-    tally.vector[places] = column(state, "values", length=len(places))
+    # Whole grains, which earlier builds did not count by.
+    tally.vector[places] = grains(column(state, "values", length=len(places)))
     return tally
 
 

@@ -78,7 +78,7 @@ def take(forecaster: Forecaster, *, start: int, made: int) -> Version:
         "transformer": key & 0xFFFFFFFF,
         "deviations": deviations,
         "level": parts.level_state(forecaster.level),
-        "calibrator": parts.river_state(forecaster.calibrator.model),
+        "calibrator": parts.calibrator_state(forecaster.calibrator),
         "challenger": parts.river_state(forecaster.challenger.model),
         "baselines": parts.baselines_state(forecaster.baselines),
     }
@@ -135,7 +135,7 @@ def restore(forecaster: Forecaster, state: State) -> None:
             )
     fresh = Forecaster(now)
     parts.read_level(read(state, "level"), fresh.level)
-    parts.read_river(read(state, "calibrator"), fresh.calibrator.model, ["margin"])
+    parts.read_calibrator(read(state, "calibrator"), fresh.calibrator)
     parts.read_river(
         read(state, "challenger"), fresh.challenger.model, features.CHALLENGER_NAMES
     )

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.predictor.lane import Past
 from app.predictor.online import Forecaster
 from app.predictor.pending import Pending
 from app.predictor.scores import figures
@@ -19,7 +18,6 @@ __all__ = [
     "look_ahead",
     "merge_outlooks",
     "one_transformer",
-    "past_of",
     "score_tables",
     "waiting",
 ]
@@ -102,9 +100,9 @@ def merge_outlooks(parts: Iterable[Outlook], limit: int) -> Outlook:
 
 
 def one_transformer(
-    pending: list[tuple[int, Pending]], key: int, alert_probability: float
+    pending: Iterable[tuple[int, Pending]], key: int, alert_probability: float
 ) -> list[Row]:
-    """Return what is foreseen for a transformer, window by window."""
+    """Return what is foreseen for a transformer, or was, window by window."""
     found: list[Row] = []
     for target, each in pending:
         place = int(np.searchsorted(each.key, key))
@@ -116,25 +114,6 @@ def one_transformer(
                     "made_epoch_seconds": each.made,
                     "probability": probability,
                     "foretold_maximum_volts": float(each.column("foretold")[place]),
-                    "alert": probability >= alert_probability,
-                }
-            )
-    return found
-
-
-def past_of(past: Iterable[Past], key: int, alert_probability: float) -> list[Row]:
-    """Return what was foreseen for a transformer of windows that have closed since."""
-    found: list[Row] = []
-    for each in past:
-        place = int(np.searchsorted(each.key, key))
-        if place < len(each.key) and each.key[place] == key:
-            probability = float(each.probability[place])
-            found.append(
-                {
-                    "window_start_epoch_seconds": each.start,
-                    "made_epoch_seconds": each.made,
-                    "probability": probability,
-                    "foretold_maximum_volts": float(each.foretold[place]),
                     "alert": probability >= alert_probability,
                 }
             )

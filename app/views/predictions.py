@@ -26,7 +26,6 @@ from app.views.outlook import (
     look_ahead,
     merge_outlooks,
     one_transformer,
-    past_of,
     score_tables,
     waiting,
 )
@@ -132,7 +131,7 @@ class Predictions:
             for state in states.values():
                 pending = waiting(state.forecaster)
                 ahead += one_transformer(pending, packed, self._alert)
-                past += past_of(state.past, packed, self._alert)
+                past += one_transformer(state.past, packed, self._alert)
             return Part(value=(ahead, past), lanes=list(states), incomplete=[])
 
         if is_local(request):

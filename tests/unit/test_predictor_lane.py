@@ -172,7 +172,7 @@ def test_what_was_foreseen_of_the_last_windows_is_remembered_within_bounds():
         lane.take_windows(windows, START + QUARTER * (number + 1))
     assert PAST_WINDOWS == len(lane.past)
     assert 3 * PAST_WINDOWS == lane._past_rows
-    last = lane.past[-1]
-    assert lane.front == last.start
-    assert HALF_DAY - QUARTER == last.start - last.made
-    assert abs(last.foretold - windows[0].maximum).max() < 1.5
+    start, last = lane.past[-1]
+    assert lane.front == start
+    assert HALF_DAY - QUARTER == start - last.made
+    assert abs(last.column("foretold") - windows[0].maximum).max() < 1.5
