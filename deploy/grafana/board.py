@@ -9,9 +9,10 @@ from grafana_foundation_sdk.models import dashboard as models
 from deploy.grafana.panels import DATASOURCE
 from deploy.grafana.promql import select
 
-__all__ = ["TAG", "Annotation", "board"]
+__all__ = ["TAG", "Annotation", "board", "drift_marks"]
 
 TAG = "smartmeter"
+DRIFT_WINDOW = "2m"  # Grafana asks for a value a minute to make marks of
 Panels = Iterable[Builder[models.Panel] | dashboard.Row]
 
 
@@ -52,6 +53,7 @@ def board(
     panels: Panels,
     *,
     variables: Iterable[Builder[models.VariableModel]] = (),
+    annotations: Iterable[Annotation] = (),
 ) -> models.Dashboard:
     """Return a dashboard; job_metric is the one by which its jobs are found."""
     built = (
@@ -81,7 +83,7 @@ def board(
         else:
             built.with_panel(panel)
     made = built.build()
-    made.annotations.list_val = list(_annotations())
+    made.annotations.list_val = [*_annotations(), *annotations]
     for number, placed in enumerate(made.panels or (), start=1):
         placed.id_val = number
     return made
@@ -133,3 +135,13 @@ def _annotations() -> Iterable[Annotation]:
     firing = 'ALERTS{alertstate="firing"}'
     words = "{{alertname}} ({{severity}})"
     yield Annotation("Alert", firing, "red", words, is_moment=False)
+
+
+def drift_marks() -> Annotation:
+    """Return marks where a watched series of the forecast was found to have risen.
+
+    The query is 1 there and 0 elsewhere, of which Grafana marks none.
+    """
+    found = select("smartmeter_forecast_drifts_found_total")
+    risen = f"sum by (series) (increase({found}[{DRIFT_WINDOW}])) > bool 0"
+    return Annotation("Drift", risen, "purple", "{{series}}", is_moment=False)

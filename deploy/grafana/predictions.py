@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models import dashboard as models
 
-from deploy.grafana.board import board
+from deploy.grafana.board import board, drift_marks
 from deploy.grafana.panels import Graph, Query, graph, share
 from deploy.grafana.promql import increase, rate, select
 
@@ -37,6 +37,7 @@ def dashboard() -> models.Dashboard:
             _drifts(),
             _champions(),
         ],
+        annotations=[drift_marks()],
     )
 
 

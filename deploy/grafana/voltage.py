@@ -6,7 +6,7 @@ Successor of the seed's board "gatling + max voltage".
 from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
-from deploy.grafana.board import board
+from deploy.grafana.board import board, drift_marks
 from deploy.grafana.panels import Graph, Query, graph, share, threshold_line
 from deploy.grafana.promql import rate, select
 
@@ -47,6 +47,7 @@ def dashboard() -> models.Dashboard:
             _alert_events(),
         ],
         variables=[_lead()],
+        annotations=[drift_marks()],
     )
 
 
