@@ -136,7 +136,7 @@ class Archive(SmartMeter):
             admitted = await self._admit(events)
             yield admitted
             self.progress.done(
-                {_place(event): event.message.offset for event in admitted}
+                {event.message.tp: event.message.offset for event in admitted}
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may follow
             self.fail(error)
@@ -149,11 +149,11 @@ class Archive(SmartMeter):
         """Return the events that come next; left out are those of a lost partition."""
         admitted = []
         for event in events:
-            message, place = event.message, _place(event)
+            message, place = event.message, event.message.tp
             if message.generation_id <= self._revoked_generation:
                 continue
             if not self.progress.knows(place):
-                first = await self._beginning(message.tp, message.offset)
+                first = await self._beginning(place, message.offset)
                 self.progress.begin(place, first)
             match self.progress.admit(place, message.offset):
                 case Admission.NEXT:
@@ -222,10 +222,9 @@ class Archive(SmartMeter):
         offsets = self.progress.committable()
         if not offsets:
             return
-        places = {TP(*place): offset for place, offset in offsets.items()}
         begun = self.sensors.on_commit_initiated(self.consumer)
         # Not `commit`: that one commits what is acknowledged to Faust.
-        if await self.consumer._commit(places):  # noqa: SLF001 - no public way
+        if await self.consumer._commit(offsets):  # noqa: SLF001 - no public way
             self.progress.committed(offsets)
         self.sensors.on_commit_completed(self.consumer, begun)
 
@@ -237,9 +236,8 @@ class Archive(SmartMeter):
     async def _last_commit(self, *_: Any, **__: Any) -> None:
         if self._groups_open and not self._trouble:
             with suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._no_group_open.wait(), LAST_GROUP_SECONDS_MAX
-                )
+                async with asyncio.timeout(LAST_GROUP_SECONDS_MAX):
+                    await self._no_group_open.wait()
         await self._commit()
 
     # Health -------------------------------------------------------------------------
@@ -268,17 +266,13 @@ class Archive(SmartMeter):
         lags = {}
         for tp in self._assigned():
             end = self.consumer.highwater(tp) if tp.topic == name else None
-            position = self.progress.positions.get((tp.topic, tp.partition))
+            position = self.progress.positions.get(tp)
             if end is not None and position is not None:
                 lags[tp.partition] = max(0, end - position)
         return lags
 
     def _assigned(self) -> set[TP]:
         return set() if self.rebalancing or not self._assignment else self._assignment
-
-
-def _place(event: Any) -> Place:
-    return event.message.topic, event.message.partition
 
 
 def new_app() -> Archive:
