@@ -31,6 +31,9 @@ FROM python:3.11.13-slim-bookworm AS smartmeter
 RUN groupadd --gid 10001 smartmeter \
  && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin smartmeter
 COPY --from=build /opt/smartmeter /opt/smartmeter
+# New volumes of certificates have the owner of these folders (deploy/compose/secrets.yaml).
+RUN install -d -o 10001 -g 10001 /certificates /certificates/nats /certificates/kafka \
+      /certificates/cassandra /certificates/web
 # Nothing is written but to /tmp, so that the root file system can be read-only.
 # LIVE_PORT is that of the process: bridge 6090, worker 6066, archive 6080, exporter 6085,
 # simulator 6095.
@@ -42,6 +45,6 @@ ENV PATH=/opt/smartmeter/bin:$PATH \
 USER 10001:10001
 WORKDIR /tmp
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=6 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['LIVE_PORT'] + '/live', timeout=4)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as u; e = os.environ; ca = e.get('SMARTMETER_WEB__CA_FILE'); u.urlopen(f\"http{'s' * bool(ca)}://127.0.0.1:{e['LIVE_PORT']}/live\", timeout=4, context=ssl.create_default_context(cafile=ca) if ca else None)"]
 ENTRYPOINT ["smartmeter"]
 CMD ["--help"]

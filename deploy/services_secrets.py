@@ -27,6 +27,7 @@ OTHERS = (
     "grafana_password",
 )
 SECRET_BYTES = 24
+TLS = "/run/tls"  # where each server finds its certificate
 LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 
@@ -76,6 +77,12 @@ def _routes(password: str) -> str:
         "name": "smartmeter",
         "listen": "0.0.0.0:6222",
         "authorization": {"user": "route", "password": password},
+        "tls": {
+            "cert_file": f"{TLS}/server.crt",
+            "key_file": f"{TLS}/server.key",
+            "ca_file": f"{TLS}/ca.crt",
+            "verify": True,
+        },
         "routes": [f"nats://route:{password}@{host}:6222" for host in hosts],
     }
     return json.dumps({"cluster": cluster}, indent=2)

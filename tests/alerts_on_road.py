@@ -1,7 +1,7 @@
 """Alerts of a road, as anybody could ask for them, beside the oracle's."""
 
-import http.client
 import json
+from dataclasses import replace
 
 from app import settings
 from tests.alert_oracle import Limits, excursions
@@ -71,10 +71,8 @@ def excursions_of(events):
 def acknowledge(road, worker, alert):
     """Acknowledge an alert as an operator; return the status."""
     port = road.ports[worker]
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    pages = replace(road.pages, token=TOKEN)
     path = f"/api/v1/alerts/{alert}/acknowledge"
-    connection.request("POST", path, headers={"Authorization": f"Bearer {TOKEN}"})
-    answer = connection.getresponse()
-    assert alert == json.loads(answer.read())["alert"]["alert"]
-    connection.close()
-    return answer.status
+    status, text = pages.ask(port, path, 30, method="POST")
+    assert alert == json.loads(text)["alert"]["alert"]
+    return status

@@ -5,7 +5,8 @@ umask 077
 host=$1
 ask() {
   printf '[authentication]\nusername = cassandra\npassword = %s\n' "$1" >/tmp/cqlshrc
-  timeout 120 cqlsh --cqlshrc /tmp/cqlshrc "$host"
+  printf '[ssl]\ncertfile = /run/tls/ca.crt\nvalidate = true\n' >>/tmp/cqlshrc
+  timeout 120 cqlsh --ssl --cqlshrc /tmp/cqlshrc "$host"
 }
 admin=$(cat /run/secrets/cassandra_admin_password)
 # Before the first run the well-known password holds, afterwards ours.

@@ -33,7 +33,13 @@ class Pages:
     def get(
         self, port: int, path: str, seconds_max: float = ANSWER_SECONDS_MAX
     ) -> tuple[int, str]:
-        """Return the status of a page, and the page.
+        """Return the status of a page, and the page; raise as `ask` does."""
+        return self.ask(port, path, seconds_max)
+
+    def ask(
+        self, port: int, path: str, seconds_max: float, *, method: str = "GET"
+    ) -> tuple[int, str]:
+        """Return the status of an answer, and the answer.
 
         Raises:
             OSError, http.client.HTTPException: It does not answer, or is not trusted.
@@ -41,7 +47,7 @@ class Pages:
         connection = self._connection(port, seconds_max)
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request(method, path, headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode(errors="replace")
         finally:

@@ -5,14 +5,17 @@ import re
 import shlex
 import subprocess
 import sysconfig
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from app import settings
+from app.certificates import Wanted, issue
 from app.cli import cli
 from app.topology import EVENT_BYTES_MAX, Topology
 from deploy import services_secrets
@@ -37,6 +40,8 @@ LIVE_PORTS = {
     "exporter": settings.load({}).exporter.port,
     "simulator": 6095,
 }
+TLS = "/run/tls"
+TLS_FILES = ("CA_FILE", "CERTIFICATE_FILE")
 SERVER_PORTS = {4222, 8222, 9042, 9090, 3000}
 
 
@@ -98,6 +103,8 @@ def test_settings_are_those_of_the_product(model, tmp_path):
             other = tmp_path / "other"
             other.write_text("another-secret-of-some-length")
             environ["SMARTMETER_WORKER__OPERATOR_TOKEN_FILE"] = str(other)
+        for name in [name for name in environ if name.endswith(TLS_FILES)]:
+            del environ[name]  # certificates, which a word is not
         ours = {k: v for k, v in environ.items() if k.startswith(settings.PREFIX)}
         settings.load(ours)
         assert set(environ) - set(ours) <= {"LIVE_PORT"}
@@ -154,12 +161,12 @@ def test_volumes_exist_and_are_used(model):
     assert used == model["volumes"].keys()
 
 
-def test_no_two_services_share_a_volume(model):
+def test_no_two_services_write_a_volume(model):
     named = [
         volume.partition(":")[0]
         for service in model["services"].values()
         for volume in service.get("volumes", [])
-        if not volume.startswith(".")
+        if not volume.startswith(".") and not volume.endswith(":ro")
     ]
     assert sorted(set(named)) == sorted(named)
 
@@ -175,7 +182,7 @@ def test_who_waits_waits_for_what_can_be_told(model):
                 assert not other.get("healthcheck", {}).get("disable")
             else:
                 assert "service_completed_successfully" == how["condition"]
-                assert "topics" == name or name in {"schema", "accounts"}
+                assert name in {"topics", "schema", "accounts", "certificates"}
 
 
 def test_nothing_runs_as_root_or_with_more_rights_than_it_needs(model):
@@ -252,7 +259,7 @@ def test_prometheus_asks_services_that_exist(model):
 
 
 def test_prompt_knows_every_service_that_stays(model):
-    steps = {"topics", "schema", "batch", "accounts"}
+    steps = {"topics", "schema", "batch", "accounts", "certificates"}
     nodes = {name for name in model["services"] if re.search(r"-[23]$", name)}
     assert set(SERVICES) == model["services"].keys() - steps - nodes
 
@@ -271,7 +278,7 @@ def test_secrets_are_files_that_are_made_and_given(model, tmp_path):
             mine.add(secret if isinstance(secret, str) else secret["source"])
         given |= mine
         for name, value in variables(service).items():
-            if name.endswith("_FILE"):
+            if name.endswith("_FILE") and not value.startswith(TLS):
                 assert value.removeprefix("/run/secrets/") in mine, name
             # No value of a secret stands in the file itself.
             assert "PASSWORD" not in name or name.endswith("_FILE")
@@ -288,14 +295,100 @@ def test_made_secrets_stay_and_are_closed_to_others(tmp_path):
     assert before["worker_password"] in before["kafka_listeners"]
 
 
-def test_prometheus_with_secrets_differs_by_the_token_alone():
+def test_prometheus_with_secrets_differs_by_token_and_tls_alone():
     folder = ROOT / "deploy" / "prometheus"
     plain = yaml.safe_load((folder / "prometheus-dns.yml").read_text())
     secret = yaml.safe_load((folder / "prometheus-dns-secrets.yml").read_text())
     (worker,) = (j for j in secret["scrape_configs"] if j["job_name"] == "worker")
     token = worker.pop("authorization")
     assert {"credentials_file": "/run/secrets/read_token"} == token
+    model = composed("compose.yaml", "secrets.yaml")
+    for job in secret["scrape_configs"]:
+        assert "https" == job.pop("scheme")
+        assert job["job_name"] in certified(model)["web"]
+        trust = {"ca_file": f"{TLS}/ca.crt", "server_name": job["job_name"]}
+        assert trust == job.pop("tls_config")
     assert plain == secret
+
+
+def certified(model):
+    """Return the hosts of each certificate that is made for these services."""
+    words = model["services"]["certificates"]["command"]
+    servers = [word.partition("=")[2] for word in words if word.startswith("--server")]
+    return {
+        name: hosts.split(",") for name, _, hosts in (s.partition("=") for s in servers)
+    }
+
+
+SECURED = [names for names in SETS if "secrets.yaml" in names]
+
+
+@pytest.mark.parametrize("names", SECURED, ids="+".join)
+def test_every_certificate_that_is_named_is_made_and_given(names, tmp_path):
+    model = composed(*names)
+    words = [str(word) for word in model["services"]["certificates"]["command"]]
+    line = [word.replace("/certificates", str(tmp_path)) for word in words[1:]]
+    done = CliRunner().invoke(cli.get_command(None, "certificates"), line)
+    assert 0 == done.exit_code, done.output
+    volumes = {  # volume: the folder of it that the service writes
+        source: tmp_path / Path(target).relative_to("/certificates")
+        for source, target in (
+            volume.split(":") for volume in model["services"]["certificates"]["volumes"]
+        )
+    }
+    for name, service in model["services"].items():
+        mounts = [v.split(":") for v in service.get("volumes", [])]
+        (folder,) = [volumes[m[0]] for m in mounts if m[1] == TLS] or [None]
+        wanted = set(re.findall(rf"{TLS}/([\w.]+)", text_of(service, mounts)))
+        assert bool(wanted) == (folder is not None), name
+        assert wanted <= {path.name for path in (folder or tmp_path).iterdir()}, name
+        # Who else than our own image reads a key is in its group.
+        reads_keys = wanted - {"ca.crt"} and not OURS.match(service["image"])
+        assert bool(reads_keys) == (service.get("group_add") == ["10001"]), name
+        if name == "certificates":
+            continue
+        assert "tls-authority" not in {m[0] for m in mounts}, name
+
+
+def text_of(service, mounts):
+    """Return all that a service is told: its own fields, and files of ours."""
+    given = {k: v for k, v in service.items() if k != "volumes"}
+    files = [FOLDER / m[0] for m in mounts if m[0].startswith(".")]
+    texts = [path.read_text() for path in files if path.is_file()]
+    return json.dumps(given) + "".join(texts)
+
+
+@pytest.mark.parametrize("names", SECURED, ids="+".join)
+def test_certificates_hold_the_names_under_which_servers_are_known(names):
+    model = composed(*names)
+    made = certified(model)
+    for name in model["services"]:
+        server = name.partition("-")[0]
+        if server in {"nats", "kafka", "cassandra"}:
+            assert name in made[server]
+    for name, service in smartmeter(model).items():
+        environ = variables(service)
+        if name != "certificates":
+            assert environ["SMARTMETER_WEB__SERVER_NAME"] in made["web"]
+            assert "https" in environ.get("SMARTMETER_EXPORTER__NATS_MONITORS", "https")
+
+
+@pytest.mark.parametrize("names", SECURED, ids="+".join)
+def test_nothing_passes_in_the_clear(names):
+    model = composed(*names)
+    for name, service in model["services"].items():
+        environ = variables(service)
+        if "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP" in environ:
+            protocols = environ["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+            assert {"SASL_SSL"} == {each.partition(":")[2] for each in protocols}
+        if service["image"].startswith("cassandra") and name != "accounts":
+            told = environ["JVM_EXTRA_OPTS"]
+            assert "client_encryption_options.optional=false" in told
+            assert "server_encryption_options.internode_encryption=all" in told
+        for key, way in (("NATS", "ca"), ("KAFKA", "ca"), ("ARCHIVE", "ca")):
+            asked = f"SMARTMETER_{key}__USER" in environ
+            asked |= f"SMARTMETER_{key}__USERNAME" in environ
+            assert not asked or f"SMARTMETER_{key}__{way.upper()}_FILE" in environ
 
 
 @pytest.mark.parametrize(
@@ -308,6 +401,11 @@ def test_configuration_of_nats_is_one(path, tmp_path):
         text = each.read_text().replace("/data", str(tmp_path / "data"))
         (etc / each.name).write_text(text)
     services_secrets.prepare(tmp_path / "run" / "secrets")
+    tls = tmp_path / "run" / "tls"
+    issue(Wanted(folder=tls, hosts=["nats"], life=timedelta(days=1)))
+    for each in (*etc.iterdir(), tmp_path / "run" / "secrets" / "nats_routes"):
+        each.chmod(0o600)
+        each.write_text(each.read_text().replace(TLS, str(tls)))
     binary = Path(sysconfig.get_path("scripts")) / "nats-server"
     words = [binary, "--name", "nats", "-t", "-c", etc / path.name]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -336,6 +434,8 @@ def test_each_process_is_the_account_that_may_do_its_work():
     table = privileges(Topology(settings.load({})))
     steps = {"topics": "operator", "schema": "operator", "batch": "operator"}
     for name, service in smartmeter(model).items():
+        if name == "certificates":
+            continue  # it asks nobody, and has no network
         environ = variables(service)
         account = steps.get(name, name)
         users = {
