@@ -23,6 +23,8 @@ help: ## Show this list
 
 install: $(STAMP) ## Make the virtual environment with pinned versions
 
+# What setuptools has to say of templates and of editable installations fills a screen.
+$(STAMP): export PYTHONWARNINGS := ignore
 $(STAMP): pyproject.toml constraints.txt deploy/local/pinned/charts.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' -c constraints.txt

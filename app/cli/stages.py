@@ -163,10 +163,10 @@ def _away(
             f"start it again (`{COMMANDS[stage]}`), and it goes on where it was; {log}"
         )
     else:
-        then = (
-            f"the run starts it again by itself ({row['state']}), and it goes on where"
-            f" it was; {_log(row)}"
-        )
+        starting = row["state"] == "starting"
+        how = "is starting it" if starting else "starts it by itself"
+        state = "" if starting else f" ({row['state']})"
+        then = f"the run {how} again{state}, and it goes on where it was; {_log(row)}"
     return f"{_name(url, rows)} is away, and {_lanes(stuck)}: {then}"
 
 

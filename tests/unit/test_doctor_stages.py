@@ -76,7 +76,7 @@ def test_worker_that_is_away_is_named_with_its_lanes_and_what_happens_next():
     after = stood_still(1, 0, 30, 20, silent=[SECOND])
     assert failure(before, after, ROWS) == (
         "worker-2 (http://127.0.0.1:6067) is away, and lanes 2, 3 wait (50 frames):"
-        " the run starts it again by itself (ended; starts in 2 s), and it goes on"
+        " the run starts it by itself again (ended; starts in 2 s), and it goes on"
         " where it was; `smartmeter logs worker-2 --former` says why; if it"
         " does not come back, the others take its lanes 10 s after its end"
     )
