@@ -74,12 +74,13 @@ def command(
     r"""Show the logs of a run on this machine (`make run`): which there are, or some.
 
     Without a NAME, the files with their size, age and last line; with --follow, all of
-    them. In a cluster, logs are those of its containers.
+    them. A stage's name (worker) stands for all of its processes (worker-1, …). In a
+    cluster, logs are those of its containers.
 
     \b
     Example:
       smartmeter logs
-      smartmeter logs bridge worker-1 -n 50 --follow
+      smartmeter logs bridge-1 worker -n 50 --follow
       smartmeter logs kafka --former
     """
     paths = _chosen(folder, names, former)
@@ -108,10 +109,14 @@ def _chosen(folder: Path, names: Collection[str], former: bool) -> list[Path]:
         raise NoLogs(
             f"no logs in {folder / 'logs'}: start a run (`make run`), or give --folder"
         )
-    for name in names:
-        if name not in there:
+    chosen: dict[str, Path] = {}
+    for name in names or there:
+        # A stage stands for all its processes.
+        found = {n: p for n, p in there.items() if name in {n, n.partition("-")[0]}}
+        if not found:
             raise NoLogs(f"no log {name} in {folder}: there are {', '.join(there)}")
-    return [there[name] for name in names or there]
+        chosen |= found
+    return list(chosen.values())
 
 
 def _list(paths: Collection[Path], as_json: bool) -> None:
