@@ -269,7 +269,7 @@ def run_folder(tmp_path):
         {"time": "2026-11-24T13:00:00+00:00", "level": "info", "message": f"line {n}"}
         for n in range(30)
     ]
-    (logs / "bridge.log").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    (logs / "bridge-1.log").write_text("".join(json.dumps(x) + "\n" for x in lines))
     (logs / "kafka.log").write_text("a server's own words\n")
     (logs / "kafka.log.1").write_text("of the one before\n")
     return tmp_path
@@ -281,7 +281,7 @@ def logs(folder, *words):
 
 def test_logs_are_listed_with_their_last_line(run_folder):
     output = logs(run_folder).output
-    assert "bridge.log" in output
+    assert "bridge-1.log" in output
     assert "13:00:00 info     line 29" in output
     assert "a server's own words" in output
 
