@@ -21,14 +21,18 @@ class FaustSensor(Sensor):
         super().__init__()
         self.app = app
         self._families = metrics.families(self.figures)
+        self._are_shown = False
 
     async def on_start(self) -> None:
         """Show the app's figures from now on."""
         self._families.register()
+        self._are_shown = True
 
     async def on_stop(self) -> None:
         """Show them no more: a test may start another app in this process."""
-        REGISTRY.unregister(self._families)
+        if self._are_shown:  # not where the start was given up while Kafka was away
+            REGISTRY.unregister(self._families)
+            self._are_shown = False
 
     def figures(self) -> FaustFigures:
         """Return what Faust's own monitor and its assignor say now."""

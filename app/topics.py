@@ -19,7 +19,7 @@ from aiokafka.errors import (
 )
 from tenacity import (
     AsyncRetrying,
-    before_sleep_log,
+    RetryCallState,
     retry_if_exception_type,
     stop_after_delay,
     wait_random_exponential,
@@ -105,7 +105,7 @@ async def require_topics(settings: Settings, *, group: str) -> None:
         retry=retry_if_exception_type(KafkaUnavailable),
         wait=wait_random_exponential(multiplier=0.5, max=5.0),
         stop=stop_after_delay(WAIT_SECONDS_MAX),
-        before_sleep=before_sleep_log(logger, logging.WARNING),
+        before_sleep=_say_once,
         reraise=True,
     )
     findings: list[Finding] = await patience(check_topics, settings)
@@ -113,6 +113,13 @@ async def require_topics(settings: Settings, *, group: str) -> None:
         if text:
             raise TopicMismatch(f"topic {topic.name}: {text}")
     await _require_group(settings, group)
+
+
+def _say_once(attempt: RetryCallState) -> None:
+    if attempt.attempt_number == 1:
+        assert attempt.outcome is not None  # noqa: S101 - tenacity calls this after a failure
+        error = attempt.outcome.exception()
+        logger.warning("%s; waiting for it, %.0f s at most.", error, WAIT_SECONDS_MAX)
 
 
 async def _require_group(settings: Settings, group: str) -> None:

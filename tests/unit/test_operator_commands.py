@@ -297,7 +297,7 @@ def test_last_lines_of_some_logs(run_folder):
 
 def test_log_that_is_not_there_is_refused_by_name(run_folder, tmp_path_factory):
     told = failure(logs(run_folder, "nats").exception).line
-    assert f"no log nats in {run_folder}: there are bridge, kafka" == told
+    assert f"no log nats in {run_folder}: there are bridge-1, kafka" == told
     empty = tmp_path_factory.mktemp("empty")
     assert "make run" in failure(logs(empty).exception).line
 
