@@ -59,7 +59,8 @@ def built(folder, before=()):
 def _generate(generator, folder, objects):
     data = dict(literal.split("=", 1) for literal in generator.get("literals", []))
     for name in generator.get("files", []):
-        data[name] = (folder / name).read_text()
+        key, _, path = name.rpartition("=")
+        data[key or Path(path).name] = (folder / path).read_text()
     there = [
         each
         for each in objects
@@ -100,7 +101,11 @@ def _step(target, step):
     *way, last = step["path"].strip("/").split("/")
     for word in way:
         target = target[int(word) if isinstance(target, list) else word]
-    if step["op"] == "add" and last == "-":
+    if isinstance(target, list) and last != "-":
+        last = int(last)
+        assert step["op"] == "replace", step
+        target[last] = step["value"]
+    elif step["op"] == "add" and last == "-":
         target.append(step["value"])
     elif step["op"] == "remove":
         del target[last]
@@ -114,12 +119,13 @@ def _merge(target, change):
         if isinstance(value, dict):
             _merge(target.setdefault(key, {}), value)
         elif isinstance(value, list) and value and "name" in value[0]:
-            there = {each["name"]: each for each in target.setdefault(key, [])}
+            there = {each["name"]: each for each in target.get(key, [])}
             for item in value:
-                if item["name"] in there:
-                    _merge(there[item["name"]], item)
-            # What is new stands first, as Kustomize has it.
-            target[key][:0] = [item for item in value if item["name"] not in there]
+                _merge(there.setdefault(item["name"], {}), item)
+            # What the patch names stands first, as Kustomize has it.
+            names = [item["name"] for item in value]
+            rest = [name for name in there if name not in names]
+            target[key] = [there[name] for name in (*names, *rest)]
         else:
             target[key] = value
 

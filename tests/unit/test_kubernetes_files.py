@@ -18,6 +18,7 @@ from app.cli import cli
 from app.topology import Topology
 from deploy.local import lock
 from deploy.privileges.table import privileges
+from tests.composed import composed
 from tests.declared import metrics_asked_for, metrics_declared
 from tests.kustomized import FOLDER, TEMPLATED, built
 
@@ -35,6 +36,18 @@ PORTS = {
 }
 NAME = "app.kubernetes.io/name"
 MOUNT = "/run/secrets/smartmeter"
+WEB = "/run/secrets/web"
+TLS_FILES = ("CA_FILE", "CERTIFICATE_FILE")
+COMPOSE = composed("compose.yaml")
+MAPS = (
+    "settings",
+    "nats",
+    "prometheus-rules",
+    "prometheus",
+    "grafana-datasources",
+    "grafana-providers",
+    "grafana-dashboards",
+)
 
 
 @pytest.fixture(params=OVERLAYS)
@@ -69,10 +82,10 @@ def environ_of(objects, container, tmp_path):
         environ[each["name"]] = re.sub(r"\$\((\w+)\)", lambda m: known[m[1]], value)
         known[each["name"]] = environ[each["name"]]
     for name in [name for name in environ if name.endswith("_FILE")]:
-        assert environ[name].startswith(MOUNT + "/")
+        assert environ[name].startswith((MOUNT + "/", WEB + "/"))
         path = tmp_path / name
         path.write_text(f"{name.lower()}-of-some-length")
-        if name.endswith("CA_FILE"):
+        if name.endswith(TLS_FILES):
             del environ[name]  # certificates, which a word is not
             continue
         environ[name] = str(path)
@@ -95,7 +108,7 @@ def test_kustomize_itself_builds_the_same():
         done = subprocess.run(
             ["kubectl", "kustomize", folder], capture_output=True, text=True, check=True
         )
-        text = re.sub(r"\b(settings|nats)-[0-9a-z]{10}\b", r"\1", done.stdout)
+        text = re.sub(rf"\b({'|'.join(MAPS)})-[0-9a-z]{{10}}\b", r"\1", done.stdout)
         theirs = {key(each): each for each in yaml.safe_load_all(text)}
         mine = {key(each): each for each in built(folder)}
         assert theirs == mine
@@ -140,12 +153,15 @@ def test_images_are_pinned_to_the_versions_that_are_tested(objects):
     for each in of(objects, *TEMPLATED):
         for container in each["spec"]["template"]["spec"]["containers"]:
             image, _, tag = container["image"].partition(":")
-            assert re.match(r"\d+\.\d+\.\d+", tag), container["image"]
+            assert re.match(r"v?\d+\.\d+\.\d+", tag), container["image"]
             if image in {"apache/kafka", "cassandra"}:
                 root = lock.ROOTS[image.rpartition("/")[2]][0]
                 assert root.rsplit(":", 1)[1] == tag
             elif image == "smartmeter-streams":
                 assert f'version = "{tag}"' in (ROOT / "pyproject.toml").read_text()
+            elif image in {"prom/prometheus", "grafana/grafana"}:
+                service = COMPOSE["services"][image.rpartition("/")[2]]
+                assert service["image"] == container["image"]
             else:
                 assert f"FROM {image}:{tag} " in (ROOT / "Dockerfile").read_text()
 
@@ -206,8 +222,10 @@ def test_pods_have_no_more_rights_than_they_need(objects):
             assert context["allowPrivilegeEscalation"] is False
             assert {"drop": ["ALL"]} == context["capabilities"]
             assert container["resources"]["limits"]["memory"]
-    for _, spec, container in ours(objects):
-        assert container["securityContext"]["readOnlyRootFilesystem"]
+            name = container["image"].partition(":")[0]
+            if name not in {"apache/kafka", "cassandra"}:
+                assert context["readOnlyRootFilesystem"], name
+    for _, spec, _ in ours(objects):
         assert {"name": "tmp", "emptyDir": {}} in spec["volumes"]
 
 
@@ -308,3 +326,68 @@ def test_each_process_is_the_account_that_may_do_its_work(tmp_path):
     (trigger,) = of(objects, "TriggerAuthentication")
     secrets = {each["name"] for each in trigger["spec"]["secretTargetRef"]}
     assert {"smartmeter-exporter"} == secrets
+
+
+def test_pages_are_encrypted_in_production_and_whoever_asks_knows_it():
+    objects = built(FOLDER / "overlays" / "production")
+    (web,) = [e for e in of(objects, "Service") if e["metadata"]["name"] == "web"]
+    assert 443 == web["spec"]["ports"][0]["port"]
+    for each in of(objects, *TEMPLATED):
+        for container in each["spec"]["template"]["spec"]["containers"]:
+            name = each["metadata"]["name"]
+            if name in {"topics", "schema", "prometheus"}:
+                continue  # they serve no page of ours
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                assert "HTTPS" == container[probe]["httpGet"]["scheme"], name
+            mounts = {m["mountPath"]: m["name"] for m in container["volumeMounts"]}
+            assert "web" == mounts[WEB]
+    maps = {e["metadata"]["name"]: e["data"] for e in of(objects, "ConfigMap")}
+    monitors = maps["settings"]["SMARTMETER_EXPORTER__NATS_MONITORS"].split(",")
+    assert {"https"} == {each.partition(":")[0] for each in monitors}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_prometheus_has_every_file_that_its_configuration_names(overlay):
+    objects = built(FOLDER / "overlays" / overlay)
+    maps = {e["metadata"]["name"]: e["data"] for e in of(objects, "ConfigMap")}
+    (pod,) = [
+        each["spec"]["template"]["spec"]
+        for each in of(objects, "StatefulSet")
+        if each["metadata"]["name"] == "prometheus"
+    ]
+    (container,) = pod["containers"]
+    path = container["args"][0].partition("=")[2]
+    configuration = maps["prometheus"][path.removeprefix("/etc/prometheus/")]
+    volumes = {v["name"]: v for v in pod["volumes"]}
+    files = set()
+    for mount in container["volumeMounts"]:
+        volume = volumes.get(mount["name"], {})
+        if "configMap" in volume:
+            names = maps[volume["configMap"]["name"]]
+        else:
+            names = [item["path"] for item in volume.get("secret", {}).get("items", [])]
+        files |= {f"{mount['mountPath']}/{name}" for name in names}
+    named = {
+        file
+        for job in yaml.safe_load(configuration)["scrape_configs"]
+        for file in (
+            job.get("tls_config", {}).get("ca_file"),
+            job.get("authorization", {}).get("credentials_file"),
+        )
+        if file
+    }
+    assert bool(named) == (overlay == "production")
+    assert named <= files
+    assert "/etc/prometheus/rules/alerts.yml" in files
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_grafana_has_every_dashboard(overlay):
+    objects = built(FOLDER / "overlays" / overlay)
+    maps = {e["metadata"]["name"]: e["data"] for e in of(objects, "ConfigMap")}
+    written = {p.name for p in (ROOT / "deploy/grafana/dashboards").glob("*.json")}
+    assert written == maps["grafana-dashboards"].keys()
+    rules = {p.name for p in (ROOT / "deploy/prometheus/rules").glob("*.yml")}
+    assert rules == maps["prometheus-rules"].keys()
+    for data in maps.values():  # what `kubectl apply` keeps of each in an annotation
+        assert sum(map(len, data.values())) < 262_144
