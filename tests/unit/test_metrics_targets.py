@@ -3,8 +3,12 @@
 import json
 
 import pytest
+import yaml
 
+from app.settings import Settings
 from deploy.local import targets
+from deploy.local.process import ROOT
+from deploy.local.secured import TOKENS, Secured
 
 
 def told(folder):
@@ -25,6 +29,24 @@ def test_encrypted_page_is_asked_by_https(tmp_path):
     targets.write(tmp_path, "bridge", 6090, "https")
     (entry,) = told(tmp_path)["bridge.json"]
     assert {"job": "bridge", "__scheme__": "https"} == entry["labels"]
+
+
+def test_prometheus_of_secured_servers_differs_by_folder_token_and_authority_alone():
+    folder = ROOT / "deploy" / "prometheus"
+    plain, secured = (
+        yaml.safe_load((folder / f"{name}.yml").read_text())
+        for name in ("prometheus", "prometheus-secrets")
+    )
+    (job,) = secured["scrape_configs"]
+    files = [job.pop("tls_config")["ca_file"]]
+    files.append(job.pop("authorization")["credentials_file"])
+    its = Secured((folder / "../../.run-secure").resolve(), Settings())
+    assert [(folder / file).resolve() for file in files] == [
+        its.path("ca.crt"),
+        its.path(TOKENS["read_token"]),
+    ]
+    text = json.dumps(secured).replace(".run-secure", ".run")
+    assert plain == json.loads(text)
 
 
 def test_process_that_was_stopped_is_told_of_no_more(tmp_path):
