@@ -138,7 +138,8 @@ class Forecaster:
                     continue
                 awaited, labels = waiting.take(places), every.take(rows)
             missed = self._learn_labels(awaited, labels)
-            learnt = learnt.and_then(self._judge(awaited, labels, missed))
+            judged = self._judge(awaited, labels, missed)
+            learnt = judged if learnt is NOTHING else learnt.and_then(judged)
         self.baselines.learn_hour(start, int(np.count_nonzero(over)), len(over))
         levels = Levels(level, _mean(window.mean), _mean(window.minimum))
         self.memory.add(start, levels, slots, now)
@@ -236,11 +237,11 @@ class Forecaster:
     def _judge(self, waiting: Pending, labels: "_Labels", missed: float) -> Learnt:
         """Score labels; look for drift, and for a better champion."""
         new_day = self.scores.take(labels.start, waiting, labels.over)
-        published = waiting.published
-        if len(published) == 1:  # without NumPy's cost of a call
-            loss = abs(float(labels.over[0]) - float(published[0]))
+        if len(labels.over) == 1:  # without NumPy's cost of a call
+            said = float(waiting.column(waiting.champion)[0])
+            loss = abs(float(labels.over[0]) - said)
         else:
-            loss = _mean(np.abs(labels.over - published))
+            loss = _mean(np.abs(labels.over - waiting.published))
         drifts = self.watches.judge(labels.start, loss, missed)
         if drifts or (new_day and self.level.is_unsettled):
             self.level.loosen()

@@ -41,14 +41,15 @@ class Pending:
     key: NDArray[np.int64]
     columns: NDArray[np.float32]
 
-    def column(self, name: str) -> Column:
-        """Return one of the columns, as float64."""
-        return self.columns[PLACES[name]].astype(np.float64)
+    def column(self, name: str) -> NDArray[np.float32]:
+        """Return one of the columns."""
+        column: NDArray[np.float32] = self.columns[PLACES[name]]
+        return column
 
     @property
     def published(self) -> Column:
-        """The probabilities that were published."""
-        return self.column(self.champion)
+        """The probabilities that were published, as float64."""
+        return self.column(self.champion).astype(np.float64)
 
     def take(self, places: NDArray[np.intp]) -> "Pending":
         """Return some of the predictions."""
