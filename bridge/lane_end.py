@@ -128,6 +128,11 @@ async def _reader(
     try:
         async with asyncio.timeout(settings.kafka.request_timeout_seconds):
             await consumer.start()
+            if places[0].topic not in await consumer.topics():
+                # Asked where it ends, aiokafka would look for it until time is up.
+                raise KafkaUnavailable(
+                    f"topic {places[0].topic}: missing: run `smartmeter topics`"
+                )
             consumer.assign(places)
             yield consumer
     except TimeoutError:
