@@ -4,11 +4,15 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TextIO
 
 import orjson
 from rich.console import Console
 from rich.logging import RichHandler
+
+from app.errors import system_words
 
 __all__ = ["JsonFormatter", "Repeats", "configure", "handler"]
 
@@ -68,14 +72,33 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line).decode()
 
 
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes lines; where they cannot be written, says so once, and goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.setFormatter(JsonFormatter())
+        self._is_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
+        """Say what is wrong with the log on standard error, without a trace."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._is_told:
+            self._is_told = True
+            with suppress(OSError):  # it may lie on the same disk
+                said = f"the log: {system_words(error)}; work goes on, unlogged"
+                sys.stderr.write(f"smartmeter: {said}\n")
+
+
 def handler() -> logging.Handler:
     """Return the one handler that every process uses."""
     found: logging.Handler
     if sys.stdout.isatty():
         found = RichHandler(console=Console(), show_path=False, rich_tracebacks=False)
     else:
-        found = logging.StreamHandler(sys.stdout)
-        found.setFormatter(JsonFormatter())
+        found = Lines(sys.stdout)
     found.addFilter(Repeats())
     return found
 

@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +40,24 @@ def test_faust_says_a_wrong_setting_in_one_line_too(stage):
     assert 1 == done.returncode
     told = "SMARTMETER_NOT_A_SETTING: no such setting (see `smartmeter settings`)"
     assert f"smartmeter: {told}" == done.stderr.strip()
+
+
+def test_log_on_a_full_disk_is_said_once_and_stops_nothing():
+    program = (
+        "import logging; from app import logs; logs.configure('info');"
+        "[logging.getLogger('app').info('line %s', n) for n in range(9)]"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{program}; import os; os._exit(0)"],
+            check=False,
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    told = "the disk is full: free some space, or choose another place"
+    assert (0, f"smartmeter: the log: {told}; work goes on, unlogged\n") == (
+        done.returncode,
+        done.stderr,
+    )
