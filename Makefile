@@ -16,7 +16,7 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster)
 RUN_FOLDER = .run$(if $(CLUSTER),-cluster)
 
-.PHONY: help install run ps scale doctor stop up down status check format test unit functional integration e2e secure cluster browser promtool prometheus dashboards bench faults audit clean
+.PHONY: help install run ps scale doctor stop up down status check format test unit functional integration e2e secure cluster browser promtool prometheus dashboards bench faults audit secrets clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,10 +120,16 @@ $(PEERS)/.installed: tests/bench/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/peers.txt
 	@touch $@
 
-audit: ## Ask the package index for advisories on every pinned version
+audit: ## Ask the package index for advisories on every pinned version (SERVICE=osv: ask OSV)
 	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && \
 	  $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
-	$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
+	@$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+	  --vulnerability-service $(or $(SERVICE),pypi) -r constraints.txt 2>&1 | grep -v 'hash\|pip-tools' | tail -40; \
+	  test $${PIPESTATUS[0]} = 0 || { echo 'audit: NOT clean. Either advisories are named above, or nobody could be asked ("could not be audited", "Failed to resolve"): then nothing is known of any version' >&2; exit 1; }
+
+secrets: install ## Search the tree, and what runs have logged, for credentials
+	$(BIN)/python -m pytest -q tests/unit/test_no_secrets.py
+	$(BIN)/python -m tests.credentials $(wildcard .run .run-cluster .run-secure)
 
 clean: ## Remove the environment, caches and the data of local servers
 	rm -rf $(VENV) $(PEERS) $(AUDIT) .run .run-cluster .run-secure build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,6 +12,7 @@ from cassandra.cluster import Cluster
 
 from deploy.local.process import ROOT
 from deploy.local.stack import SERVERS, Stack
+from tests import credentials
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -173,6 +174,7 @@ def test_new_users_path_from_the_start_to_the_stop(run, stack, tmp_path):
     assert 0 == summary["late"] == summary["dead_letters"]
     assert summary["raw_data"] == rows_in_cassandra(stack, "raw_data") - rows
     assert [] == left_behind(stack)
+    assert 0 == credentials.main([str(stack.folder)])
     assert "nothing runs in" in refused(stack, "ps", *folder)
 
 

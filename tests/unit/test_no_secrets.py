@@ -6,25 +6,9 @@ import subprocess
 import pytest
 
 from deploy.local.process import ROOT
+from tests.credentials import FORMS, found_in, logged, main
 
 TESTS = ROOT / "tests"
-# Each is a form that only a real credential has; a name or a placeholder has none.
-FORMS = {
-    "private key": rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\s+[\w+/=\s]{64}",
-    "nkey seed": rb"\bS[UAOCNX][A-Z2-7]{56}\b",
-    "NATS credentials": rb"-----BEGIN NATS USER JWT-----\s+ey",
-    "JSON web token": rb"\beyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{16,}",
-    "key of a cloud": rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}\b",
-    "token of a forge": rb"\b(?:gh[pousr]_\w{36}|github_pat_\w{40}|glpat-[\w-]{20})",
-    "token of a registry": rb"\bpypi-AgEI\w{30}|\bnpm_\w{36}\b|\bdckr_pat_\w{20}",
-    "token of a chat": rb"\bxox[abpr]-[\w-]{20}|hooks\.slack\.com/services/T\w+/B",
-    "password in an address": rb"\b[a-z][a-z+]*://[^/\s:@{}$<>'\"]+:[^/\s:@{}$<>'\"]{6,}@",
-    "assigned secret": (
-        rb"(?im)^\s*(?:export\s+)?[\w.]*(?:password|passwd|secret|token|api_?key)"
-        rb"[\w.]*\s*[:=]\s*['\"]?(?=[^\s'\"]*\d)(?=[^\s'\"]*[a-z])(?=[^\s'\"]*[A-Z])"
-        rb"[A-Za-z0-9+/_=-]{20,}['\"]?\s*$"
-    ),
-}
 EXAMPLES = {
     "private key": b"-----BEGIN PRIVATE KEY-----\n" + b"MIIE" * 20,
     "nkey seed": b"SU" + b"A2" * 28,
@@ -52,15 +36,13 @@ def files():
     return [ROOT / name for name in listing.stdout.split("\0") if name]
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_tree_holds_no(form):
-    pattern = re.compile(FORMS[form])
+def test_tree_holds_no_credential():
     guilty = [
-        f"{path.relative_to(ROOT)}: {found[0][:12]!r}…"
+        f"{path.relative_to(ROOT)}: {form}: {text[:12]!r}…"
         for path in files()
         if path.is_file()
-        for found in pattern.finditer(path.read_bytes())
-        if not (path.is_relative_to(TESTS) and MADE_UP.search(found[0]))
+        for form, text in found_in(path)
+        if not (path.is_relative_to(TESTS) and MADE_UP.search(text))
     ]
     assert [] == guilty
 
@@ -68,3 +50,15 @@ def test_tree_holds_no(form):
 @pytest.mark.parametrize("form", FORMS)
 def test_scan_finds_a(form):
     assert re.search(FORMS[form], EXAMPLES[form])
+
+
+def test_what_a_run_has_logged_is_searched_too(tmp_path, capsys):
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "worker-1.log.1"
+    log.write_bytes(b"all is well\n")
+    assert 0 == main([str(tmp_path)])
+    assert f"no credential in 1 files of {tmp_path}\n" == capsys.readouterr().out
+    log.write_bytes(EXAMPLES["password in an address"])
+    assert [log] == logged(tmp_path)
+    assert 1 == main([str(tmp_path)])
+    assert f"{log}: password in an address" in capsys.readouterr().out
