@@ -182,7 +182,8 @@ class FakeWorker:
             mine = [p for p in pairs(transformers) if lane_of(*p, self.lanes) == lane]
             for number in range(-starts, until):
                 start = FIRST_START + number * size
-                self.models[lane]._remember(start)
+                came = forecaster.pending.get(start, ())
+                self.models[lane].past.remember(start, came)
                 rows = some_windows(random, mine, start)
                 window = ClosedWindow(
                     start=start,

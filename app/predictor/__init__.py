@@ -12,8 +12,10 @@ baselines.py    same as now, and the hour of the week
 memory.py       the last windows of a lane, for what asks how it was
 pending.py      predictions that wait for their labels
 online.py       the forecaster of one lane, which holds all of this
+past.py         what was foreseen of the last windows, for people
 lane.py         windows and weather of a lane, in an order that is always the same
 state.py        its parts as JSON values, and back: what is not finite is refused
+rows.py         rows of it by the many, cut into parts and joined
 checkpoint.py   all of it as JSON values, in parts of bounded size, and back
 versions.py     what was learnt so far, kept to be gone back to
 

@@ -1,6 +1,5 @@
 """A whole forecaster as JSON values, in parts of bounded size, and back."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -16,17 +15,15 @@ from app.predictor.features import Features
 from app.predictor.memory import Levels
 from app.predictor.online import Forecaster, Rules
 from app.predictor.pending import COLUMNS, MODELS, Pending
+from app.predictor.rows import Columns, cut, joined, numbers, rows_of, split
 from app.predictor.state import State, column, number, read, whole
 
 __all__ = ["VERSION", "dump", "load", "model_of", "rules_in"]
 
 VERSION = 1
 FIRST_FEATURES = "dc31cff5c63e"  # of the states that name none
-ROWS_MAX = 20_000  # in one part: about 2 MB as JSON, below the journal's 4 MiB
 
 LEVELS = ("maximum", "mean", "minimum")
-
-Columns = dict[str, NDArray[Any]]
 
 
 def dump(forecaster: Forecaster) -> Iterator[dict[str, Any]]:
@@ -67,8 +64,8 @@ def dump(forecaster: Forecaster) -> Iterator[dict[str, Any]]:
             for each in waiting
         ],
     }
-    yield from _cut("deviated", _deviated(forecaster, order))
-    yield from _cut("pending", _waiting(forecaster, key))
+    yield from cut("deviated", _deviated(forecaster, order))
+    yield from cut("pending", _waiting(forecaster, key))
 
 
 def load(bodies: list[State], rules: Rules) -> Forecaster:
@@ -171,18 +168,18 @@ def _deviated(forecaster: Forecaster, order: NDArray[np.int64]) -> Columns:
     rank[order] = np.arange(len(order))
     windows = list(forecaster.memory.deviations.values())
     return {
-        "number": _numbers([len(slots) for slots, _ in windows]),
+        "number": numbers([len(slots) for slots, _ in windows]),
         "of": np.concatenate([order[:0], *(rank[slots] for slots, _ in windows)]),
-        "volts": _join([volts for _, volts in windows]),
+        "volts": joined([volts for _, volts in windows]),
     }
 
 
 def _load_deviated(first: State, bodies: list[State], forecaster: Forecaster) -> None:
     starts = column(first, "deviated", np.int64)
-    rows = _rows("deviated", bodies, ("volts",), forecaster.transformers)
+    rows = rows_of("deviated", bodies, ("volts",), forecaster.transformers)
     forecaster.memory.deviations = {
         int(start): (part["of"], part["volts"])
-        for start, part in zip(starts, _split(rows, len(starts)), strict=True)
+        for start, part in zip(starts, split(rows, len(starts)), strict=True)
     }
 
 
@@ -202,13 +199,13 @@ def _head(target: int, waiting: Pending) -> dict[str, Any]:
 def _waiting(forecaster: Forecaster, key: NDArray[np.int64]) -> Columns:
     every = [each for waiting in forecaster.pending.values() for each in waiting]
     columns: Columns = {
-        "number": _numbers([len(each.key) for each in every]),
+        "number": numbers([len(each.key) for each in every]),
         "of": np.concatenate(
             [key[:0], *(np.searchsorted(key, each.key) for each in every)]
         ),
     }
     for name in COLUMNS:
-        columns[name] = _join([each.column(name) for each in every])
+        columns[name] = joined([each.column(name) for each in every])
     return columns
 
 
@@ -216,8 +213,8 @@ def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> 
     heads = read(first, "pending")
     if not isinstance(heads, list):
         raise RejectedState("models: pending is no list")
-    rows = _rows("pending", bodies, COLUMNS, forecaster.transformers)
-    for head, part in zip(heads, _split(rows, len(heads)), strict=True):
+    rows = rows_of("pending", bodies, COLUMNS, forecaster.transformers)
+    for head, part in zip(heads, split(rows, len(heads)), strict=True):
         places = column(head, "places", np.int64).tolist()
         values = column(head, "values", length=len(places)).tolist()
         if not set(places) <= set(range(features.SIZE)):
@@ -234,44 +231,3 @@ def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> 
             columns=np.stack([part[name] for name in COLUMNS]).astype(np.float32),
         )
         forecaster.pending.setdefault(whole(head, "target"), []).append(waiting)
-
-
-def _numbers(lengths: list[int]) -> NDArray[np.int64]:
-    return np.repeat(np.arange(len(lengths)), lengths)
-
-
-def _join(columns: list[NDArray[np.float64]]) -> NDArray[np.float32]:
-    return np.concatenate([np.empty(0), *columns]).astype(np.float32)
-
-
-def _cut(kind: str, columns: Columns) -> Iterator[dict[str, Any]]:
-    for begin in range(0, len(columns["of"]), ROWS_MAX):
-        part = slice(begin, begin + ROWS_MAX)
-        yield {"rows": kind, **{name: values[part] for name, values in columns.items()}}
-
-
-def _rows(
-    kind: str, bodies: list[State], names: tuple[str, ...], transformers: int
-) -> Columns:
-    mine = [body for body in bodies[1:] if read(body, "rows") == kind]
-    columns: Columns = {}
-    for name in ("number", "of", *names):
-        dtype = np.int64 if name in {"number", "of"} else np.float32
-        found = [column(body, name, dtype) for body in mine]
-        columns[name] = np.concatenate([np.empty(0, dtype), *found])
-        if dtype is np.float32:
-            columns[name] = columns[name].astype(np.float64)
-    if len({len(values) for values in columns.values()}) > 1:
-        raise RejectedState(f"models: columns of {kind} have different lengths")
-    if ((columns["of"] < 0) | (columns["of"] >= transformers)).any():
-        raise RejectedState(f"models: {kind} names a transformer that is not there")
-    return columns
-
-
-def _split(rows: Columns, count: int) -> Iterator[Columns]:
-    number = rows["number"]
-    if (np.diff(number) < 0).any() or not ((number >= 0) & (number < count)).all():
-        raise RejectedState("models: rows are not in order")
-    edges = np.searchsorted(number, np.arange(count + 1))
-    for begin, end in itertools.pairwise(edges):
-        yield {name: values[begin:end] for name, values in rows.items()}

@@ -24,7 +24,7 @@ from app.domain.weather import GAP_SECONDS_MAX, Weather, WeatherEvent
 from app.errors import RejectedState
 from app.predictor import checkpoint, versions
 from app.predictor.online import Forecaster, Learnt, Rules
-from app.predictor.pending import Pending
+from app.predictor.past import Past
 from app.predictor.state import State, number, read, whole
 from app.predictor.versions import Version
 
@@ -36,8 +36,6 @@ EVENTS_KEPT = 64
 PATIENCE_SECONDS_MAX = 3 * 3_600
 KEPT_SECONDS = 86_400  # for a fleet's forecast, which begins later and copies it
 HELD_ROWS_MAX = 200_000
-PAST_WINDOWS = 192
-PAST_ROWS_MAX = 250_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ class LaneForecast:
 
     first and front are the starts of the first window and of the latest one; events
     are the last drifts, champions and returns to a version, as (start, kind, name).
-    past is what was foreseen of the last windows, for people alone: no journal has it.
+    past is what was foreseen of the last windows, for people alone.
     """
 
     def __init__(self, rules: Rules, grace_seconds: int) -> None:
@@ -81,8 +79,7 @@ class LaneForecast:
         self.forecaster = Forecaster(rules)
         self.events: deque[tuple[int, str, str]] = deque(maxlen=EVENTS_KEPT)
         self._day: int | None = None  # of the last version
-        self.past: deque[tuple[int, Pending]] = deque()
-        self._past_rows = 0
+        self.past = Past()
 
     def take_windows(self, windows: Iterable[ClosedWindow], made: int) -> list[Outcome]:
         """Take windows that closed together; made is the watermark that closed them."""
@@ -122,7 +119,7 @@ class LaneForecast:
             start = held.window.start
             target = start + self.rules.lead
             celsius = self.weather.forecast(target, self.rules.lead)
-            self._remember(start)
+            self.past.remember(start, self.forecaster.pending.get(start, ()))
             learnt, predictions = self.forecaster.advance(
                 held.window, celsius, held.made
             )
@@ -140,17 +137,6 @@ class LaneForecast:
                     )
                 )
         return outcomes
-
-    def _remember(self, start: int) -> None:
-        past = self.past
-        if past and past[-1][0] == start:
-            return  # a straggler's; it was foreseen with the rest, or not at all
-        for waiting in self.forecaster.pending.get(start, ()):
-            past.append((start, waiting))
-            self._past_rows += len(waiting.key)
-        while len(past) > PAST_WINDOWS or self._past_rows > PAST_ROWS_MAX:
-            _, oldest = past.popleft()
-            self._past_rows -= len(oldest.key)
 
     def _version(self, start: int, made: int) -> Version | None:
         day = start // DAY_SECONDS
@@ -190,8 +176,10 @@ class LaneForecast:
             "front": self.front,
             "day": self._day,
             "events": list(self.events),
+            "past": self.past.head(),
         }
         yield from parts
+        yield from self.past.dump(np.sort(self.forecaster.keys))
         for held in self.held:
             window = held.window
             yield {
@@ -217,6 +205,9 @@ class LaneForecast:
             None if read(first, name) is None else int(number(first, name))
             for name in ("first", "front")
         )
+        keys = self.forecaster.keys
+        if "past" in first and len(keys):  # earlier builds did not know it
+            self.past.load(read(first, "past"), bodies, keys)
         try:
             self.weather.restore(read(first, "weather"))
             day = first.get("day")  # earlier builds knew neither this nor events

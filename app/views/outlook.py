@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.predictor.online import Forecaster
+from app.predictor.past import Said, said_of
 from app.predictor.pending import Pending
 from app.predictor.scores import figures
 from app.predictor.tally import ROWS, SIZE, Tally
@@ -15,6 +16,7 @@ from app.predictor.tally import ROWS, SIZE, Tally
 __all__ = [
     "COLUMNS",
     "Outlook",
+    "foreseen",
     "look_ahead",
     "merge_outlooks",
     "one_transformer",
@@ -55,6 +57,11 @@ def waiting(forecaster: Forecaster) -> list[tuple[int, Pending]]:
         for target in sorted(forecaster.pending)
         for pending in forecaster.pending[target]
     ]
+
+
+def foreseen(forecaster: Forecaster) -> list[tuple[int, Said]]:
+    """Return what is said of what has not come yet, by window start."""
+    return [(target, said_of(pending)) for target, pending in waiting(forecaster)]
 
 
 def look_ahead(
@@ -100,20 +107,20 @@ def merge_outlooks(parts: Iterable[Outlook], limit: int) -> Outlook:
 
 
 def one_transformer(
-    pending: Iterable[tuple[int, Pending]], key: int, alert_probability: float
+    windows: Iterable[tuple[int, Said]], key: int, alert_probability: float
 ) -> list[Row]:
     """Return what is foreseen for a transformer, or was, window by window."""
     found: list[Row] = []
-    for target, each in pending:
+    for start, each in windows:
         place = int(np.searchsorted(each.key, key))
         if place < len(each.key) and each.key[place] == key:
-            probability = float(each.published[place])
+            probability = float(each.probability[place])
             found.append(
                 {
-                    "window_start_epoch_seconds": target,
+                    "window_start_epoch_seconds": start,
                     "made_epoch_seconds": each.made,
                     "probability": probability,
-                    "foretold_maximum_volts": float(each.column("foretold")[place]),
+                    "foretold_maximum_volts": float(each.foretold[place]),
                     "alert": probability >= alert_probability,
                 }
             )

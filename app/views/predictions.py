@@ -23,6 +23,7 @@ from app.views.answers import (
 from app.views.outlook import (
     COLUMNS,
     Outlook,
+    foreseen,
     look_ahead,
     merge_outlooks,
     one_transformer,
@@ -129,8 +130,8 @@ class Predictions:
             states = self._states(lanes, hours)
             ahead, past = [], []
             for state in states.values():
-                pending = waiting(state.forecaster)
-                ahead += one_transformer(pending, packed, self._alert)
+                said = foreseen(state.forecaster)
+                ahead += one_transformer(said, packed, self._alert)
                 past += one_transformer(state.past, packed, self._alert)
             return Part(value=(ahead, past), lanes=list(states), incomplete=[])
 
@@ -186,7 +187,7 @@ class Predictions:
                     for state in states.values()
                     if state.fleet is not None
                     for row in one_transformer(
-                        waiting(state.fleet.forecaster), FLEET_KEY, self._alert
+                        foreseen(state.fleet.forecaster), FLEET_KEY, self._alert
                     )
                 ],
             ),

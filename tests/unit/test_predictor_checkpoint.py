@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.domain.predictions import ClosedWindow
 from app.errors import RejectedState
-from app.predictor import checkpoint
+from app.predictor import checkpoint, rows
 from app.predictor.online import Forecaster, Rules
 
 QUARTER, HALF_DAY = 900, 43_200
@@ -82,7 +82,7 @@ def test_rows_are_cut_into_parts_and_joined_again(monkeypatch):
     forecaster = Forecaster(RULES)
     run(forecaster, stream(100))
     expected = as_json(forecaster)
-    monkeypatch.setattr(checkpoint, "ROWS_MAX", 7)
+    monkeypatch.setattr(rows, "ROWS_MAX", 7)
     parts = [orjson.loads(body) for body in as_json(forecaster)]
     assert len(parts) > 60
     monkeypatch.undo()

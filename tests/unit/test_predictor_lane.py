@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from app.domain.predictions import closed_windows
 from app.domain.weather import WeatherEvent
-from app.predictor.lane import PAST_WINDOWS, LaneForecast
+from app.predictor.lane import LaneForecast
 from app.predictor.online import Rules
+from app.predictor.past import WINDOWS_MAX
 
 QUARTER, HALF_DAY = 900, 43_200
 START = 1_700_006_400
@@ -108,10 +109,7 @@ def test_lane_read_back_at_any_moment_goes_on_bit_for_bit(killed_at, weather_lat
     events = list(interleaved(order))
     lane = LaneForecast(RULES, QUARTER)
     before = what_came(lane, events[:killed_at])
-    option = orjson.OPT_SERIALIZE_NUMPY
-    parts = [orjson.loads(orjson.dumps(part, option=option)) for part in lane.dump()]
-    other = LaneForecast(RULES, QUARTER)
-    other.load(parts)
+    other = read_back(lane)
     assert EXPECTED == before + what_came(other, events[killed_at:])
 
 
@@ -162,17 +160,31 @@ def test_replayed_window_is_neither_learnt_nor_foreseen_from_again():
     assert 3 * (120 - 48) == lane.forecaster.scores.scored
 
 
+def read_back(lane):
+    option = orjson.OPT_SERIALIZE_NUMPY
+    other = LaneForecast(RULES, lane.grace)
+    other.load([orjson.loads(orjson.dumps(p, option=option)) for p in lane.dump()])
+    return other
+
+
 def test_what_was_foreseen_of_the_last_windows_is_remembered_within_bounds():
     lane = LaneForecast(RULES, 0)
-    numbers = range(PAST_WINDOWS + 2 * HALF_DAY // QUARTER)
+    numbers = range(WINDOWS_MAX + 2 * HALF_DAY // QUARTER)
     for number in numbers:
         for event in weather_at(number + 1):
             lane.take_weather(event)
         windows = list(closed_windows(window_at(number)))
         lane.take_windows(windows, START + QUARTER * (number + 1))
-    assert PAST_WINDOWS == len(lane.past)
-    assert 3 * PAST_WINDOWS == lane._past_rows
-    start, last = lane.past[-1]
+    assert WINDOWS_MAX == len(lane.past)
+    assert 3 * WINDOWS_MAX == lane.past.rows
+    *_, (start, last) = lane.past
     assert lane.front == start
     assert HALF_DAY - QUARTER == start - last.made
-    assert abs(last.column("foretold") - windows[0].maximum).max() < 1.5
+    assert abs(last.foretold - windows[0].maximum).max() < 1.5
+    # Who takes the lane over shows the same.
+    other = read_back(lane).past
+    assert lane.past.rows == other.rows
+    for (start, said), (again, found) in zip(lane.past, other, strict=True):
+        assert (start, said.made) == (again, found.made)
+        for name in ("key", "probability", "foretold"):
+            assert (getattr(said, name) == getattr(found, name)).all()

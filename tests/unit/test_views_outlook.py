@@ -6,6 +6,7 @@ import pytest
 from app.domain.windows import pack_keys
 from app.predictor.tally import Tally
 from app.views.outlook import (
+    foreseen,
     look_ahead,
     merge_outlooks,
     one_transformer,
@@ -78,7 +79,7 @@ def test_one_transformer_is_foreseen_window_by_window_to_the_horizon(fake):
     rows = [
         row
         for each in fake.forecasts.values()
-        for row in one_transformer(waiting(each), key, ALERT)
+        for row in one_transformer(foreseen(each), key, ALERT)
     ]
     starts = [row["window_start_epoch_seconds"] for row in rows]
     assert sorted(starts) == starts
@@ -97,7 +98,7 @@ def test_one_transformer_is_foreseen_window_by_window_to_the_horizon(fake):
 
 def test_an_unknown_transformer_is_not_foreseen(fake):
     for each in fake.forecasts.values():
-        assert [] == one_transformer(waiting(each), 99, ALERT)
+        assert [] == one_transformer(foreseen(each), 99, ALERT)
 
 
 def test_scores_of_all_lanes_are_those_of_one_tally(fake):
