@@ -142,10 +142,8 @@ def run(folder: Path, secure: bool, cluster: bool, **options: Any) -> None:
 def _opened(folder: Path, *, cluster: bool, secure: bool = False) -> Stack:
     if not cluster:
         return open_stack(folder, say, secure=secure)
-    if secure:
-        raise click.UsageError("a cluster of this machine has no secured form")
     own = folder.with_name(f"{folder.name}-cluster")
-    return nodes.opened(own, nodes.Nodes(), report=say)
+    return nodes.opened(own, nodes.Nodes(), report=say, secure=secure)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

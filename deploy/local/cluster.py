@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.settings import Settings
 from deploy.local import ports
 from deploy.local.errors import LauncherError
+from deploy.local.secured import Secured
+from deploy.local.secured_stack import SecuredStack
 from deploy.local.servers.base import Report, Server
 from deploy.local.servers.nodes import CassandraNode, KafkaNode, NatsNode
+from deploy.local.servers.secured_nodes import (
+    SecuredCassandraNode,
+    SecuredKafkaNode,
+    SecuredNatsNode,
+)
 from deploy.local.stack import Stack
 
 __all__ = ["Nodes", "opened"]
@@ -43,8 +51,11 @@ def opened(
     *,
     usual_ports: bool = True,
     report: Report = lambda _: None,
+    secure: bool = False,
 ) -> Stack:
     """Return the stack of a folder: a cluster if nodes are given, or if it is one.
+
+    It is secured where asked, or where it was before.
 
     Raises:
         LauncherError: Single servers have their data in the folder, or a cluster of
@@ -64,6 +75,10 @@ def opened(
     if nodes is not None and nodes != Nodes(**{k: len(planned[k]) for k in COUNTED}):
         raise LauncherError(
             f"{folder} holds a cluster of another size: give another --folder"
+        )
+    if secure or Secured(folder.absolute(), Settings()).is_prepared:
+        return SecuredStack(
+            folder, report=report, make=lambda secured: _servers(planned, secured)
         )
     return Stack(folder, report=report, servers=_servers(planned))
 
@@ -97,15 +112,29 @@ def _each(
         }
 
 
-def _servers(planned: dict[str, Any]) -> dict[str, Server]:
+def _servers(
+    planned: dict[str, Any], secured: Secured | None = None
+) -> dict[str, Server]:
     identity = uuid.UUID(planned["identity"])
 
     def numbers(name: str) -> range:
         return range(1, len(planned[name]) + 1)
 
-    servers: list[Server] = [
-        *(NatsNode(number, planned["nats"]) for number in numbers("nats")),
-        *(KafkaNode(number, planned["kafka"], identity) for number in numbers("kafka")),
-        *(CassandraNode(n, planned["cassandra"]) for n in numbers("cassandra")),
-    ]
+    nats, kafka, cassandra = (planned[name] for name in COUNTED)
+    servers: list[Server]
+    if secured is None:
+        servers = [
+            *(NatsNode(n, nats) for n in numbers("nats")),
+            *(KafkaNode(n, kafka, identity) for n in numbers("kafka")),
+            *(CassandraNode(n, cassandra) for n in numbers("cassandra")),
+        ]
+    else:
+        servers = [
+            *(SecuredNatsNode(n, nats, secured) for n in numbers("nats")),
+            *(SecuredKafkaNode(n, kafka, identity, secured) for n in numbers("kafka")),
+            *(
+                SecuredCassandraNode(n, cassandra, secured)
+                for n in numbers("cassandra")
+            ),
+        ]
     return {server.name: server for server in servers}

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from app import settings
-from app.certificates import Wanted, issue
+from app.certificates import Wanted, ensure
 from app.settings import Settings
 from app.topology import Topology
 from deploy.local.private import write_private
@@ -28,7 +28,7 @@ DEFAULT_ACCOUNT = "operator"
 TOKENS = {"read_token": "reader.token", "operator_token": "operator.token"}
 SECRET_BYTES = 24
 CERTIFICATES_LIFE = timedelta(days=90)
-HOSTS = ("localhost", "127.0.0.1")
+HOSTS = ("localhost", "127.0.0.1", "127.0.0.2", "127.0.0.3")  # of several nodes too
 SCRAM = "SCRAM-SHA-512"
 
 
@@ -55,18 +55,17 @@ class Secured:
         return (self.folder / "ca.crt").exists()
 
     def prepare(self) -> None:
-        """Make certificates and passwords where there are none."""
-        if self.is_prepared:
-            return
+        """Make what is missing; certificates also where few of their days are left."""
         self.folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         names = [*(f"{name}.password" for name in (ADMIN, BROKER, *self.accounts))]
         for name in (*names, *TOKENS.values()):
-            write_private(self.path(name), secrets.token_urlsafe(SECRET_BYTES))
+            if not self.path(name).exists():
+                write_private(self.path(name), secrets.token_urlsafe(SECRET_BYTES))
         # What our pages show is another one: to Kafka's controller, whoever shows the
         # broker's is the broker.
         servers = {PAGES: HOSTS}
         life = CERTIFICATES_LIFE
-        issue(Wanted(folder=self.folder, hosts=HOSTS, servers=servers, life=life))
+        ensure(Wanted(folder=self.folder, hosts=HOSTS, servers=servers, life=life))
 
     def path(self, name: str) -> Path:
         """Return where something lies."""

@@ -1,6 +1,7 @@
 """A stack whose servers encrypt, and let nobody do anything without an account."""
 
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from app import settings
@@ -8,7 +9,7 @@ from app.settings import Settings
 from deploy.local.errors import LauncherError
 from deploy.local.pages import Pages
 from deploy.local.secured import DEFAULT_ACCOUNT, Secured
-from deploy.local.servers.base import Report
+from deploy.local.servers.base import Report, Server
 from deploy.local.servers.secured import servers
 from deploy.local.stack import Stack
 
@@ -28,13 +29,14 @@ class SecuredStack(Stack):
         loaded: Settings | None = None,
         usual_ports: bool = True,
         report: Report = lambda _: None,
+        make: Callable[[Secured], Mapping[str, Server]] = servers,
     ) -> None:
         self.secured = Secured(folder.absolute(), loaded or settings.load())
         super().__init__(
             folder,
             usual_ports=usual_ports,
             report=report,
-            servers=servers(self.secured),
+            servers=make(self.secured),
         )
 
     def start(self, *names: str) -> list[str]:
@@ -43,13 +45,13 @@ class SecuredStack(Stack):
         Raises:
             LauncherError: The folder holds data of open servers, or as `Stack.start`.
         """
-        if not self.secured.is_prepared:
-            if any((self.folder / name).exists() for name in self.servers):
-                raise LauncherError(
-                    f"{self.folder} holds data of servers without accounts: give"
-                    " another --folder, or begin again with `run --fresh --secure`"
-                )
-            self.secured.prepare()
+        new = not self.secured.is_prepared
+        if new and any((self.folder / name).exists() for name in self.servers):
+            raise LauncherError(
+                f"{self.folder} holds data of servers without accounts: give"
+                " another --folder, or begin again with `run --fresh --secure`"
+            )
+        self.secured.prepare()
         return super().start(*names)
 
     def environ(self, namespace: str, account: str = "") -> dict[str, str]:

@@ -23,9 +23,10 @@ def promtool(*words, text=None):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-dns.yml"])
+@pytest.mark.parametrize("name", sorted(p.name for p in FOLDER.glob("prometheus*.yml")))
 def test_configuration_is_sound(name):
-    code, said = promtool("check", "config", FOLDER / name)
+    # Files of secrets are there when it runs.
+    code, said = promtool("check", "config", "--syntax-only", FOLDER / name)
     assert 0 == code, said
 
 

@@ -140,7 +140,11 @@ class KafkaNode(Kafka):
 class CassandraNode(Cassandra):
     """One of several nodes, each of which keeps every row."""
 
-    flags = (*CASSANDRA_FLAGS, *CASSANDRA_HEAP, "-Dcassandra.ring_delay_ms=2000")
+    flags: Sequence[str] = (
+        *CASSANDRA_FLAGS,
+        *CASSANDRA_HEAP,
+        "-Dcassandra.ring_delay_ms=2000",
+    )
 
     def __init__(self, number: int, nodes: Sequence[Ports]) -> None:
         """Make the node of a number, from 1, among nodes on these ports."""

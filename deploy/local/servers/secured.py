@@ -5,7 +5,7 @@ stack, and each may do what `deploy.privileges` says.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from deploy.local.ports import knock
 from deploy.local.secured import ADMIN, Secured
 from deploy.local.servers.base import Server
 from deploy.local.servers.cassandra import Cassandra
-from deploy.local.servers.nats import Nats, publish_one
+from deploy.local.servers.nats import PROBE, Nats, publish_one
 from deploy.local.servers.secured_kafka import SecuredKafka
 from deploy.privileges.table import nats_permissions
 
-__all__ = ["servers"]
+__all__ = ["SETUP", "SecuredCassandra", "SecuredNats", "servers"]
 
 Ports = Mapping[str, int]
+SETUP = "-Dcassandra.superuser_setup_delay_ms=0"
 
 
 def servers(secured: Secured) -> dict[str, Server]:
@@ -66,23 +67,33 @@ class SecuredNats(Nats):
     def addresses(self, ports: Ports) -> dict[str, str]:
         """Return the addresses of clients and of the monitoring pages."""
         found = super().addresses(ports)
-        monitor = found["nats_monitor"].replace("http:", "https:")
-        return {
-            "nats": found["nats"].replace("nats:", "tls:"),
-            "nats_monitor": monitor,
-        }
+        return {name: _encrypted(address) for name, address in found.items()}
+
+    def environ(self, ports: Ports) -> dict[str, str]:
+        """Return the settings that lead to it."""
+        found = super().environ(ports)
+        return {name: _encrypted(value) for name, value in found.items()}
+
+    @property
+    def proof(self) -> tuple[str, int]:
+        """A stream, and how many must store it, that prove that it works."""
+        return PROBE, 1
 
     def probe(self, ports: Ports) -> None:
         """Publish one message as the launcher's own account."""
         knock(ports["client"])
         known = {
-            settings.variable("nats", "servers"): self.addresses(ports)["nats"],
+            settings.variable("nats", "servers"): Nats.addresses(self, ports)["nats"],
             settings.variable("nats", "user"): ADMIN,
             settings.variable("nats", "password"): self._secured.password(ADMIN),
             settings.variable("nats", "ca_file"): str(self._secured.path("ca.crt")),
         }
         options = connections.nats_options(settings.load(known))
-        asyncio.run(publish_one(options.pop("servers"), **options))
+        asyncio.run(publish_one(options.pop("servers"), *self.proof, **options))
+
+
+def _encrypted(addresses: str) -> str:
+    return addresses.replace("nats://", "tls://").replace("http://", "https://")
 
 
 # Cassandra -------------------------------------------------------------------------
@@ -91,7 +102,7 @@ class SecuredNats(Nats):
 class SecuredCassandra(Cassandra):
     """A node over TLS, with roles and what is granted to them."""
 
-    flags = (*Cassandra.flags, "-Dcassandra.superuser_setup_delay_ms=0")
+    flags: Sequence[str] = (*Cassandra.flags, SETUP)
 
     def __init__(self, secured: Secured) -> None:
         self._secured = secured
@@ -136,18 +147,33 @@ class SecuredCassandra(Cassandra):
 
     def probe(self, ports: Ports) -> None:
         """Make the roles and what is granted to them."""
+        port = ports["client"]
+        options = self.whoever_may(port)
+        if options:
+            self._begin(port)
+        self.ask(port, *self._statements())
+
+    def whoever_may(self, port: int) -> dict[str, Any]:
+        """Return the options of the superuser that every new node has; else none.
+
+        None: ours is known already, and `ask` is it by itself.
+        """
         from cassandra import AuthenticationFailed
         from cassandra.cluster import NoHostAvailable
 
-        port = ports["client"]
         try:
             self.ask(port, "SELECT release_version FROM system.local")
         except NoHostAvailable as error:
             causes = error.errors.values() if isinstance(error.errors, dict) else ()
             if not any(isinstance(cause, AuthenticationFailed) for cause in causes):
                 raise
-            self._begin(port)
-        self.ask(port, *self._statements())
+            return self._options("cassandra", "cassandra")
+        return {}
+
+    @property
+    def replication(self) -> str:
+        """How the keyspace is kept, as CQL."""
+        return self._secured.settings.archive.replication
 
     def _begin(self, port: int) -> None:
         """Make our own superuser, by the one that every new node has."""
@@ -166,7 +192,7 @@ class SecuredCassandra(Cassandra):
         keyspace = f"KEYSPACE IF NOT EXISTS {Topology(loaded).keyspace}"
         statements = [
             "ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false",
-            f"CREATE {keyspace} WITH replication = {loaded.archive.replication}",
+            f"CREATE {keyspace} WITH replication = {self.replication}",
         ]
         for account, its in secured.accounts.items():
             if its.cassandra:

@@ -74,7 +74,9 @@ class SecuredKafka(Kafka):
         """Give the accounts their rules, then store one record and read it back."""
         knock(ports["client"])
         known = {
-            settings.variable("kafka", "servers"): self.addresses(ports)["kafka"],
+            settings.variable("kafka", "servers"): Kafka.addresses(self, ports)[
+                "kafka"
+            ],
             settings.variable("kafka", "sasl_mechanism"): MECHANISMS[-1],
             settings.variable("kafka", "user"): ADMIN,
             settings.variable("kafka", "password"): self._secured.password(ADMIN),
@@ -84,8 +86,13 @@ class SecuredKafka(Kafka):
         asyncio.run(_let(loaded, Topology(self._secured.settings)))
         options = connections.kafka_options(loaded)
         options.pop("bootstrap_servers")
-        address = self.addresses(ports)["kafka"]
-        asyncio.run(produce_and_fetch(address, **options))
+        address = Kafka.addresses(self, ports)["kafka"]
+        asyncio.run(produce_and_fetch(address, self.replicas, **options))
+
+    @property
+    def replicas(self) -> int:
+        """On how many nodes a record must be."""
+        return 1
 
 
 class Resource(enum.IntEnum):
