@@ -17,8 +17,9 @@ from app.wire.events import encode_event
 from bridge.kafka_to_nats import outgoing
 from tables import alerts as table
 from tables.alerts import AlertsState
-from tables.journal import Journal
+from tests import mortal
 from tests.alert_oracle import Limits, excursions
+from tests.mortal import FATES, bodies
 
 SIZE, START = 900, 1_700_006_400
 RULES = Rules(
@@ -98,39 +99,24 @@ def logs():
 LOGS = logs()
 
 
-class Worker:
-    """A worker reduced to the steps between which it can die."""
+def a_worker(log, generation):
+    return mortal.Worker(
+        log,
+        generation,
+        new_state=lambda: AlertsState(RULES),
+        change=lambda state, group: agent.change(0, state, group),
+    )
 
-    lives = 0
 
-    def __init__(self, log, generation):
-        Worker.lives += 1
-        self.log = log
-        owner = f"worker-{Worker.lives}"
-        self.journal = Journal(lambda: AlertsState(RULES), owner)
-        for offset, record in enumerate(log):
-            self.journal.read(offset, record)
-        self.write(self.journal.begin_term(generation))
-
-    def write(self, records):
-        for record in records:
-            self.journal.written(len(self.log))
-            self.log.append(record)
-
-    def next_group(self, windows, commands):
-        group = []
-        for topic, size in ((WINDOWS, windows), (COMMANDS, commands)):
-            begin = self.journal.offsets.get(topic, -1) + 1
-            if topic == COMMANDS and self.journal.offsets.get(WINDOWS, -1) < 100:
-                continue  # a person answers what they see
-            values = LOGS[topic][begin : begin + size]
-            group += [event(topic, begin + n, value) for n, value in enumerate(values)]
-        return group
-
-    def fold(self, group):
-        change = agent.change(0, self.journal.state, group)
-        offsets = {each.message.topic: each.message.offset for each in group}
-        return change.results, self.journal.delta(change.body, offsets)
+def next_group(worker, sizes):
+    group = []
+    for topic, size in zip((WINDOWS, COMMANDS), sizes, strict=True):
+        begin = worker.journal.offsets.get(topic, -1) + 1
+        if topic == COMMANDS and worker.journal.offsets.get(WINDOWS, -1) < 100:
+            continue  # a person answers what they see
+        values = LOGS[topic][begin : begin + size]
+        group += [event(topic, begin + n, value) for n, value in enumerate(values)]
+    return group
 
 
 def told(results):
@@ -156,33 +142,10 @@ def runs_of(found):
     return {key: sorted(mine) for key, mine in runs.items()}
 
 
-def bodies(state):
-    option = orjson.OPT_SERIALIZE_NUMPY
-    return [orjson.dumps(body, option=option) for body in state.snapshot_bodies()]
-
-
 def run(steps):
-    """Live through steps of (windows, commands, fate, snapshot); return all results."""
-    log, results = [], []
-    worker = Worker(log, 1)
-    rest = [(9, 3, "lives", False)] * len(LOGS[WINDOWS])
-    for generation, (windows, commands, fate, snapshot) in enumerate(
-        [*steps, *rest], start=2
-    ):
-        group = worker.next_group(windows, commands)
-        if not group:
-            continue
-        made, record = worker.fold(group)
-        results += made  # before the journal: they may be all that is left
-        if fate == "lives":
-            worker.write([record])
-            if snapshot:
-                worker.write(worker.journal.snapshot())
-            continue
-        former = worker
-        worker = Worker(log, generation)
-        if fate == "pauses":
-            former.write([record])  # too late: it is fenced
+    """Live through steps of (windows and commands, fate, snapshot)."""
+    rest = [((9, 3), "lives", False)] * len(LOGS[WINDOWS])
+    results, worker = mortal.live(a_worker, next_group, [*steps, *rest])
     assert len(LOGS[WINDOWS]) - 1 == worker.journal.offsets[WINDOWS]
     return told(results), worker
 
@@ -199,9 +162,8 @@ def test_without_a_fault_the_oracle_is_right():
 @given(
     st.lists(
         st.tuples(
-            st.integers(0, 30),
-            st.integers(0, 3),
-            st.sampled_from(["lives", "dies", "pauses"]),
+            st.tuples(st.integers(0, 30), st.integers(0, 3)),
+            FATES,
             st.booleans(),
         ),
         min_size=3,
@@ -212,7 +174,7 @@ def test_whoever_dies_each_excursion_is_raised_once_and_cleared_once(steps):
     found, worker = run(steps)
     assert EXPECTED == runs_of(found)
     # What was acknowledged, too, is read back, by whoever comes next.
-    other = Worker(list(worker.log), 10_000)
+    other = a_worker(list(worker.log), 10_000)
     assert bodies(worker.journal.state) == bodies(other.journal.state)
     known = {name for name, kind in found if kind == "acknowledged"}
     for alert in other.journal.state:

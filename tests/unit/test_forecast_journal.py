@@ -14,8 +14,9 @@ from agents import forecast
 from app.errors import StateDiverged
 from app.predictor.online import Rules
 from app.wire.events import encode_event
-from tables.journal import Journal
 from tables.models import ModelsState
+from tests import mortal
+from tests.mortal import FATES, bodies
 
 QUARTER, HALF_DAY = 900, 43_200
 START = 1_700_006_400
@@ -108,36 +109,19 @@ def events_with_commands():
 EVENTS, VERSIONS = events_with_commands()
 
 
-class Worker:
-    """A worker reduced to the steps between which it can die."""
+def a_worker(log, generation):
+    return mortal.Worker(
+        log,
+        generation,
+        new_state=lambda: ModelsState(RULES, QUARTER),
+        change=lambda state, group: forecast.change(0, state, group, is_silent=False),
+    )
 
-    lives = 0
 
-    def __init__(self, log, generation):
-        Worker.lives += 1
-        self.log = log
-        owner = f"worker-{Worker.lives}"
-        self.journal = Journal(lambda: ModelsState(RULES, QUARTER), owner)
-        for offset, record in enumerate(log):
-            self.journal.read(offset, record)
-        self.write(self.journal.begin_term(generation))
-
-    def write(self, records):
-        for record in records:
-            self.journal.written(len(self.log))
-            self.log.append(record)
-
-    def next_group(self, size):
-        offsets = self.journal.offsets
-        after = [
-            e for e in EVENTS if e.message.offset > offsets.get(e.message.topic, -1)
-        ]
-        return after[:size]
-
-    def fold(self, group):
-        change = forecast.change(0, self.journal.state, group, is_silent=False)
-        offsets = {each.message.topic: each.message.offset for each in group}
-        return change.results, self.journal.delta(change.body, offsets)
+def next_group(worker, size):
+    offsets = worker.journal.offsets
+    after = [e for e in EVENTS if e.message.offset > offsets.get(e.message.topic, -1)]
+    return after[:size]
 
 
 def foreseen(results):
@@ -159,17 +143,12 @@ def foreseen(results):
 
 
 def uninterrupted():
-    worker = Worker([], 1)
+    worker = a_worker([], 1)
     results, _ = worker.fold(EVENTS)
     return foreseen(results), worker.journal.state
 
 
 EXPECTED, STATE = uninterrupted()
-
-
-def body_of(state):
-    option = orjson.OPT_SERIALIZE_NUMPY
-    return [orjson.dumps(body, option=option) for body in state.snapshot_bodies()]
 
 
 def test_every_window_is_foreseen_from_once():
@@ -202,7 +181,7 @@ def test_prediction_says_what_the_topic_documents():
     st.lists(
         st.tuples(
             st.integers(1, 60),
-            st.sampled_from(["lives", "dies", "pauses"]),
+            FATES,
             st.booleans(),
         ),
         min_size=5,
@@ -210,31 +189,15 @@ def test_prediction_says_what_the_topic_documents():
     )
 )
 def test_whoever_dies_the_predictions_are_the_same_and_nothing_is_learnt_twice(steps):
-    log, results = [], []
-    worker = Worker(log, 1)
-    steps = [*steps, *[(50, "lives", False)] * (len(EVENTS) // 50 + 1)]
-    for generation, (size, fate, snapshot) in enumerate(steps, start=2):
-        group = worker.next_group(size)
-        if not group:
-            break
-        made, record = worker.fold(group)
-        results += made  # before the journal: they may be all that is left
-        if fate == "lives":
-            worker.write([record])
-            if snapshot:
-                worker.write(worker.journal.snapshot())
-            continue
-        former = worker
-        worker = Worker(log, generation)
-        if fate == "pauses":
-            former.write([record])  # too late: it is fenced
+    rest = [(50, "lives", False)] * (len(EVENTS) // 50 + 1)
+    results, worker = mortal.live(a_worker, next_group, [*steps, *rest])
     assert EXPECTED == foreseen(results)
-    assert body_of(STATE) == body_of(worker.journal.state)
+    assert bodies(STATE) == bodies(worker.journal.state)
 
 
 def test_event_of_no_use_is_told_and_changes_nothing(caplog):
     state = ModelsState(RULES, QUARTER)
-    before = body_of(state)
+    before = bodies(state)
     bad = [
         event(WINDOWS, 0, {"watermark": 1, "start": [0]}),
         event(WEATHER, 0, {"kind": "forecast", "epoch": "tomorrow"}),
@@ -244,7 +207,7 @@ def test_event_of_no_use_is_told_and_changes_nothing(caplog):
     ]
     change = forecast.change(0, state, bad, is_silent=True)
     assert ({"events": []}, []) == (change.body, change.results)
-    assert before == body_of(state)
+    assert before == bodies(state)
     assert 3 == caplog.text.count("of no use to the forecast")
 
 
@@ -278,33 +241,33 @@ def test_poisoned_checkpoint_is_refused_and_the_one_before_is_used(
     changes, told, caplog
 ):
     log = []
-    worker = Worker(log, 1)
+    worker = a_worker(log, 1)
     _, record = worker.fold(EVENTS[:100])
     worker.write([record])
-    expected = body_of(worker.journal.state)
+    expected = bodies(worker.journal.state)
     log.append(poisoned(log, **changes))
     with caplog.at_level(logging.ERROR):
-        other = Worker(log, 1)
+        other = a_worker(log, 1)
     assert told in caplog.text
     assert "the state before it is kept" in caplog.text
-    assert expected == body_of(other.journal.state)
+    assert expected == bodies(other.journal.state)
     assert worker.journal.offsets == other.journal.offsets
     # Its own snapshot outranks the poison, for whoever reads next.
-    assert expected == body_of(Worker(log, 1).journal.state)
+    assert expected == bodies(a_worker(log, 1).journal.state)
 
 
 def test_owner_whose_snapshot_is_refused_is_followed_where_the_state_is_the_same():
     log = []
-    Worker(log, 1)
-    owner = Worker(log, 1)
+    a_worker(log, 1)
+    owner = a_worker(log, 1)
     log[-1] = log[-1].replace(b'"champion":"regression"', b'"champion":"chance"')
     _, record = owner.fold(EVENTS[:100])
     owner.write([record])
-    assert body_of(owner.journal.state) == body_of(Worker(log, 1).journal.state)
+    assert bodies(owner.journal.state) == bodies(a_worker(log, 1).journal.state)
 
 
 def test_poisoned_checkpoint_with_none_before_it_stops_the_worker():
     log = []
-    Worker(log, 1)
+    a_worker(log, 1)
     with pytest.raises(StateDiverged, match=r"none before it.*version 99"):
-        Worker([poisoned(log, v=99)], 1)
+        a_worker([poisoned(log, v=99)], 1)

@@ -17,14 +17,14 @@ from app.wire.models import (
     names,
 )
 from tables.models import ModelsState
+from tests.mortal import bodies
 from tests.unit.test_forecast_journal import (
     EVENTS,
     QUARTER,
     RULES,
     START,
     VERSIONS,
-    Worker,
-    body_of,
+    a_worker,
     command,
     poisoned,
 )
@@ -64,11 +64,11 @@ def test_models_are_those_of_the_version_again_and_the_rest_is_the_present():
 
 def test_state_read_back_has_gone_back_too():
     log = []
-    worker = Worker(log, 1)
+    worker = a_worker(log, 1)
     for group in (EVENTS[:300], [command(0, VERSIONS[0])]):
         _, record = worker.fold(group)
         worker.write([record])
-    assert body_of(worker.journal.state) == body_of(Worker(log, 1).journal.state)
+    assert bodies(worker.journal.state) == bodies(a_worker(log, 1).journal.state)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_version_that_does_not_match_is_refused_and_nothing_changes(
     changes, told, caplog
 ):
     state = a_state()
-    before = body_of(state)
+    before = bodies(state)
     text = orjson.dumps({**LANE, **changes}).decode()
     with pytest.raises(RejectedState, match=told):
         versions.check({**LANE, **changes}, RULES)
@@ -99,12 +99,12 @@ def test_version_that_does_not_match_is_refused_and_nothing_changes(
     change = forecast.change(0, state, [asked], is_silent=False)
     assert ({"events": []}, []) == (change.body, change.results)
     assert told in caplog.text
-    assert before == body_of(state)
+    assert before == bodies(state)
 
 
 def test_command_that_is_none_is_told_and_changes_nothing(caplog):
     state = a_state()
-    before = body_of(state)
+    before = bodies(state)
     wrong = [
         command(0, VERSIONS[0], state="{"),
         command(1, VERSIONS[0], command="forget"),
@@ -112,7 +112,7 @@ def test_command_that_is_none_is_told_and_changes_nothing(caplog):
     ]
     assert {"events": []} == forecast.change(0, state, wrong, is_silent=False).body
     assert 3 == caplog.text.count("of no use to the forecast")
-    assert before == body_of(state)
+    assert before == bodies(state)
 
 
 def test_fleet_that_is_not_known_cannot_go_back(caplog):
@@ -146,13 +146,13 @@ def test_names_say_in_which_lane_models_live():
 
 def test_models_of_older_features_begin_anew_and_what_they_do_not_rest_on_stays(caplog):
     log = []
-    worker = Worker(log, 1)
+    worker = a_worker(log, 1)
     _, record = worker.fold(EVENTS[:300])
     worker.write([record, *worker.journal.snapshot()])
     older = {"weights": [0.0] * 7, "covariance": [1.0] * 28}
     log.append(poisoned(log, features="0ld", level=older, challenger={"weights": {}}))
     with caplog.at_level(logging.WARNING):
-        state = Worker(log, 1).journal.state
+        state = a_worker(log, 1).journal.state
     assert "begin anew: the features were others (0ld)" in caplog.text
     before, after = worker.journal.state.forecaster, state.forecaster
     assert (0, before.scores.made) == (after.level.learnt, after.scores.made)
@@ -166,7 +166,7 @@ def test_models_of_older_features_begin_anew_and_what_they_do_not_rest_on_stays(
 
 def test_state_without_a_name_of_its_features_is_of_the_first_ones():
     state = a_state()
-    parts = [orjson.loads(body) for body in body_of(state) if b'"fleet"' not in body]
+    parts = [orjson.loads(body) for body in bodies(state) if b'"fleet"' not in body]
     del parts[0]["features"]
     lane = LaneForecast(RULES, QUARTER)
     lane.load(parts)
