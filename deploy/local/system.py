@@ -217,22 +217,31 @@ class System:
             new = [self._spawn(each) for each in roles]
         try:
             for kept in new:
-                name = kept.role.name
-                readiness.wait_until_ready(
-                    name,
-                    process=kept.process,
-                    probe=functools.partial(self.pages.require_ready, kept.port),
-                    log=self._stack.log(name),
-                    given_up=threading.Event(),
-                )
+                try:
+                    self._wait_until_ready(kept)
+                except LauncherError:
+                    if kept.process.alive or ports.is_free(kept.port):
+                        raise
+                    # Somebody took its port between our look and its own.
+                    self.again(kept)
+                    self._wait_until_ready(kept)
                 kept.is_ready = kept.was_ready = True
-                self._report(self._ready_at(name))
+                self._report(self._ready_at(kept.role.name))
         except BaseException:
             for kept in new:
                 if not kept.was_ready:
                     self.forget(kept.role.name)
                     kept.process.stop(STOP_SECONDS_MAX)
             raise
+
+    def _wait_until_ready(self, kept: Kept) -> None:
+        readiness.wait_until_ready(
+            kept.role.name,
+            process=kept.process,
+            probe=functools.partial(self.pages.require_ready, kept.port),
+            log=self._stack.log(kept.role.name),
+            given_up=threading.Event(),
+        )
 
     def _ready_at(self, name: str) -> str:
         return f"{name}: ready at {self.pages.url(self.ports.get(name, 0))}"
