@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from deploy.local.__main__ import cli
 from deploy.local.cluster import Nodes, opened
 from deploy.local.errors import LauncherError
+from deploy.local.secured_stack import SecuredStack
 from deploy.local.stack import SERVERS
 
 
@@ -78,6 +79,27 @@ def test_cluster_has_a_folder_beside_that_of_single_servers(tmp_path):
     assert 0 == result.exit_code, result.output
     plan = json.loads((tmp_path / "run-cluster" / "cluster.json").read_text())
     assert 3 == len(plan["nats"])
-    refused = CliRunner().invoke(cli, ["up", "--cluster", "--secure"])
-    assert 2 == refused.exit_code
-    assert "no secured form" in refused.output
+
+
+def test_secured_cluster_stays_one_and_its_nodes_encrypt(tmp_path):
+    folder = tmp_path / "secured"
+    stack = opened(folder, Nodes(), usual_ports=False, secure=True)
+    stack.secured.prepare()
+    again = opened(folder, Nodes())
+    assert isinstance(again, SecuredStack)
+    ports = {name: server.usual_ports for name, server in again.servers.items()}
+    for name, server in again.servers.items():
+        if name.startswith("nats"):
+            told = server.configuration(folder, ports[name])
+            assert told["cluster"]["tls"]["verify"]
+            assert "https" in told
+            found = server.environ(ports[name]).values()
+            assert not any("nats://" in v or "http://" in v for v in found)
+        elif name.startswith("kafka"):
+            told = server.properties(ports[name])
+            assert "PLAINTEXT" not in str(told)
+            assert "3" == told["default.replication.factor"]
+        else:
+            told = server.configuration(folder, ports[name])
+            assert "all" == told["server_encryption_options"]["internode_encryption"]
+            assert "'replication_factor': 2" in server.replication
