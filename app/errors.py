@@ -7,6 +7,7 @@ SmartMeterError
 ├── SinkUnavailable        the store is away: back off and try again (retriable)
 ├── NatsUnavailable        no NATS server answers: wait and try again (retriable)
 ├── KafkaUnavailable       no broker answers: wait and try again (retriable)
+├── HopFailed              a hop of the road does not do its work: the doctor says so
 └── FatalError             the process must stop, exit code 1
     ├── SettingsError      a setting is wrong: exit code 2
     ├── AccessDenied       NATS or Kafka refuses who we are, or is not whom we trust
@@ -23,6 +24,7 @@ from enum import StrEnum
 __all__ = [
     "AccessDenied",
     "FatalError",
+    "HopFailed",
     "KafkaUnavailable",
     "NatsUnavailable",
     "Reason",
@@ -104,6 +106,10 @@ class NatsUnavailable(SmartMeterError):
     """No NATS server answers; wait and try again."""
 
     retriable = True
+
+
+class HopFailed(SmartMeterError):
+    """A hop of the road does not do its work; the message names it."""
 
 
 class FatalError(SmartMeterError):

@@ -12,7 +12,8 @@ import orjson
 from app import settings
 from app.cli import nearby
 from app.cli.failures import failure
-from app.cli.hops import Hop, HopFailed, Road
+from app.cli.hops import Hop, Road
+from app.errors import HopFailed
 from app.topology import Topology
 
 __all__ = ["command", "examine"]

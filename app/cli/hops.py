@@ -12,19 +12,15 @@ from typing import Any
 
 from app import connections
 from app.cli.nearby import FOLDER
-from app.errors import Reason, SmartMeterError
+from app.errors import HopFailed, Reason
 from app.topology import Topology
 
-__all__ = ["Hop", "HopFailed", "Road", "compared"]
+__all__ = ["Hop", "Road", "compared"]
 
 LOOK_SECONDS = 3.0
 CLOCK_SECONDS_MAX = 5.0
 LETTERS_READ = 200
 LETTERS_SECONDS = 900.0
-
-
-class HopFailed(SmartMeterError):
-    """A hop of the road does not do its work; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)

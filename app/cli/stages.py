@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from app import control
 from app.cli.group import Groups, Lag, Member
-from app.cli.hops import HopFailed
+from app.errors import HopFailed
 from app.topology import Topology
 
 __all__ = ["Look", "look", "nearby_rows", "verdict"]

@@ -3,8 +3,8 @@
 import pytest
 
 from app.cli.group import Lag, Member
-from app.cli.hops import HopFailed
 from app.cli.stages import Look, verdict
+from app.errors import HopFailed
 
 FIRST, SECOND = "http://127.0.0.1:6066", "http://127.0.0.1:6067"
 READINGS = "smartmeter.readings"

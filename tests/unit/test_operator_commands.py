@@ -21,12 +21,12 @@ from app.cli import COMMANDS, cli
 from app.cli.doctor import examine
 from app.cli.failures import failure
 from app.cli.group import member
-from app.cli.hops import Hop, HopFailed, compared
+from app.cli.hops import Hop, compared
 from app.cli.lag import Row, summed
 from app.cli.monitor import Expected
 from app.cli.prometheus import PrometheusTrouble, verdict
 from app.cli.replay import Since
-from app.errors import SettingsError
+from app.errors import HopFailed, SettingsError
 from app.wire.meter import encode_reading
 from app.wire.readable import readable
 from deploy.local.process import ROOT
