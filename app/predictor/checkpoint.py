@@ -178,7 +178,7 @@ def _load_deviated(first: State, bodies: list[State], forecaster: Forecaster) ->
     starts = column(first, "deviated", np.int64)
     rows = rows_of("deviated", bodies, ("volts",), forecaster.transformers)
     forecaster.memory.deviations = {
-        int(start): (part["of"], part["volts"])
+        int(start): (part["of"], part["volts"].astype(np.float64))
         for start, part in zip(starts, split(rows, len(starts)), strict=True)
     }
 
@@ -228,6 +228,6 @@ def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> 
             climatology=number(head, "climatology"),
             persistence=(not_over, over),
             key=forecaster.keys[part["of"]],
-            columns=np.stack([part[name] for name in COLUMNS]).astype(np.float32),
+            columns=np.stack([part[name] for name in COLUMNS]),
         )
         forecaster.pending.setdefault(whole(head, "target"), []).append(waiting)

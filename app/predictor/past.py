@@ -5,7 +5,7 @@ A snapshot has it, so that who takes a lane over shows what the former owner for
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,12 @@ class Said:
 
 
 def said_of(waiting: Pending) -> Said:
-    """Return what predictions say, without how it was found."""
+    """Return what predictions say, without how it was found; its columns are theirs."""
     return Said(
         made=waiting.made,
         key=waiting.key,
-        probability=waiting.column(waiting.champion).copy(),
-        foretold=waiting.column("foretold").copy(),
+        probability=waiting.column(waiting.champion),
+        foretold=waiting.column("foretold"),
     )
 
 
@@ -63,7 +63,16 @@ class Past:
         if self._windows and self._windows[-1][0] == start:
             return  # a straggler's; it was foreseen with the rest, or not at all
         for waiting in predictions:
-            self._add(start, said_of(waiting))
+            said = said_of(waiting)
+            # Copies, so that the other columns can go.
+            self._add(
+                start,
+                replace(
+                    said,
+                    probability=said.probability.copy(),
+                    foretold=said.foretold.copy(),
+                ),
+            )
 
     def _add(self, start: int, said: Said) -> None:
         self._windows.append((start, said))
@@ -104,7 +113,7 @@ class Past:
             said = Said(
                 made=int(at),
                 key=key[part["of"]],
-                probability=part["probability"].astype(np.float32),
-                foretold=part["foretold"].astype(np.float32),
+                probability=part["probability"],
+                foretold=part["foretold"],
             )
             self._add(int(start), said)

@@ -39,7 +39,7 @@ def rows_of(
 ) -> Columns:
     """Return all rows of a kind that parts hold.
 
-    number and of (the place of its transformer) are int64, the others float64.
+    number and of (the place of its transformer) are int64, the others float32.
 
     Raises:
         RejectedState: They are malformed; names what is wrong.
@@ -50,8 +50,6 @@ def rows_of(
         dtype = np.int64 if name in {"number", "of"} else np.float32
         found = [column(body, name, dtype) for body in mine]
         columns[name] = np.concatenate([np.empty(0, dtype), *found])
-        if dtype is np.float32:
-            columns[name] = columns[name].astype(np.float64)
     if len({len(values) for values in columns.values()}) > 1:
         raise RejectedState(f"models: columns of {kind} have different lengths")
     if ((columns["of"] < 0) | (columns["of"] >= transformers)).any():
