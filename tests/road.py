@@ -104,7 +104,7 @@ class Road:
         return tail(self.folder / f"{name}.log", 30)
 
     def get(self, name: str, path: str) -> str:
-        status, text = self.pages.get(self.ports[name], path, seconds_max=10)
+        status, text = self.pages.ask(self.ports[name], path, seconds_max=10)
         if status != HTTPStatus.OK:
             raise OSError(f"{name} {path}: {status} {text}")
         return text

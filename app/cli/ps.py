@@ -12,7 +12,7 @@ import orjson
 from app import control
 from app.cli import nearby
 
-__all__ = ["command"]
+__all__ = ["command", "lines"]
 
 ANSWER_SECONDS_MAX = 5.0
 
@@ -46,11 +46,12 @@ def command(*, folder: Path, environ: bool, as_json: bool) -> None:
         for row in found:
             click.echo(orjson.dumps(row))
         return
-    for line in _lines(found):
+    for line in lines(found):
         click.echo(line)
 
 
-def _lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a heading, and a line for each row that the launcher told."""
     table = [("name", "state", "pid", "up for", "restarts", "address")]
     for row in rows:
         since = row["up_seconds"]

@@ -9,8 +9,8 @@ from types import FrameType
 from typing import Any
 
 import click
-from rich.console import Console
 
+from app.cli.ps import lines
 from app.errors import SettingsError, system_words
 from deploy.local import cluster as nodes
 from deploy.local import status as status_page
@@ -90,8 +90,8 @@ def status(folder: Path, cluster: bool) -> None:
     Example:
         python -m deploy.local status
     """
-    found = status_page.look(_opened(folder, cluster=cluster))
-    status_page.show(found, Console())
+    for line in lines(status_page.look(_opened(folder, cluster=cluster))):
+        click.echo(line)
 
 
 @cli.command()

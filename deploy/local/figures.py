@@ -144,7 +144,7 @@ class Scraper:
     def _samples(self, port: int) -> list[Sample]:
         """Return the samples of one process; none where it does not answer."""
         try:
-            _, text = self._pages.get(port, "/metrics")
+            _, text = self._pages.ask(port, "/metrics")
             return [
                 (sample.name, sample.labels, sample.value)
                 for family in text_string_to_metric_families(text)

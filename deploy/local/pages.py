@@ -30,14 +30,13 @@ class Pages:
         """Return the address of a process."""
         return f"{'https' if self.authority else 'http'}://{HOST}:{port}"
 
-    def get(
-        self, port: int, path: str, seconds_max: float = ANSWER_SECONDS_MAX
-    ) -> tuple[int, str]:
-        """Return the status of a page, and the page; raise as `ask` does."""
-        return self.ask(port, path, seconds_max)
-
     def ask(
-        self, port: int, path: str, seconds_max: float, *, method: str = "GET"
+        self,
+        port: int,
+        path: str,
+        seconds_max: float = ANSWER_SECONDS_MAX,
+        *,
+        method: str = "GET",
     ) -> tuple[int, str]:
         """Return the status of an answer, and the answer.
 
@@ -60,7 +59,7 @@ class Pages:
             LauncherError: It says why it is not.
             OSError, http.client.HTTPException: It does not answer.
         """
-        status, text = self.get(port, "/ready", seconds_max)
+        status, text = self.ask(port, "/ready", seconds_max)
         if status != http.HTTPStatus.OK:
             raise LauncherError(text.strip() or f"status {status}")
 

@@ -1,12 +1,8 @@
-"""What runs, where, and for how long: for a person, and as fields."""
+"""What runs, where, and for how long."""
 
 import time
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Iterator
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from app import control
 from deploy.local.errors import LauncherError
@@ -14,7 +10,7 @@ from deploy.local.kept import Kept
 from deploy.local.stack import Stack
 from deploy.local.system import System
 
-__all__ = ["Row", "look", "rows", "show"]
+__all__ = ["Row", "look", "rows"]
 
 ANSWER_SECONDS_MAX = 5.0
 
@@ -76,24 +72,6 @@ def rows(stack: Stack, system: System | None = None) -> Iterator[Row]:
             "restarts": kept.restarts.total,
             "address": stack.pages.url(kept.port),
         }
-
-
-def show(found: Iterable[Row], console: Console) -> None:
-    """Print one line per row."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "state", "pid", "up for", "restarts", "address"):
-        table.add_column(heading, no_wrap=True)
-    for row in found:
-        since = row["up_seconds"]
-        table.add_row(
-            row["name"],
-            row["state"],
-            str(row["pid"] or ""),
-            "" if since is None else str(timedelta(seconds=int(since))),
-            str(row["restarts"] or ""),
-            row["address"],
-        )
-    console.print(table, highlight=False)
 
 
 def _place(kept: Kept) -> tuple[int, str]:

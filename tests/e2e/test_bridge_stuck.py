@@ -24,7 +24,7 @@ def road(nats_server, kafka_server, servers, tmp_path):
 
 def live(road):
     """Return what /live of the bridge says; empty while all is well."""
-    status, text = road.pages.get(road.ports["bridge"], "/live")
+    status, text = road.pages.ask(road.ports["bridge"], "/live")
     if status == HTTPStatus.OK:
         assert "ok\n" == text
         return ""
