@@ -167,17 +167,20 @@ def test_windows_are_exact_and_no_secret_shows(road, stack):
         road.get("worker", "/live")
 
 
-def test_run_adds_up_on_secured_servers_and_no_secret_shows(tmp_path):
-    folder = tmp_path / "run"
-    options = ("--folder", str(folder), "--secure", "--for", "15", "--workers", "2")
+def summary_of_a_run(folder, *options, seconds_max=RUN_SECONDS_MAX):
+    """Run everything for a while; return its summary.
+
+    All that was published is accounted for, no secret shows, nobody was refused.
+    """
     environ = {k: v for k, v in os.environ.items() if not k.startswith("SMARTMETER_")}
+    words = ("--secure", "--for", "15", "--workers", "2", *options)
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.local", "run", *options],
+        [sys.executable, "-m", "deploy.local", "run", *words],
         cwd=ROOT,
         env=environ,
         capture_output=True,
         text=True,
-        timeout=RUN_SECONDS_MAX,
+        timeout=seconds_max,
         check=False,
     )
     assert 0 == done.returncode, done.stderr
@@ -190,4 +193,9 @@ def test_run_adds_up_on_secured_servers_and_no_secret_shows(tmp_path):
     assert len(seen) > 8
     assert [] == leaks(secrets_of(folder / "secrets"), seen)
     assert [] == refusals(folder / "logs")
-    print(f"\n{summary}")
+    return summary
+
+
+def test_run_adds_up_on_secured_servers_and_no_secret_shows(tmp_path):
+    folder = tmp_path / "run"
+    print(f"\n{summary_of_a_run(folder, '--folder', str(folder))}")
