@@ -38,7 +38,7 @@ class ClosedWindow:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Predictions:
     """The probability that each transformer's maximum will pass the threshold.
 

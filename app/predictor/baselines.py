@@ -37,9 +37,13 @@ class Baselines:
 
     def learn_follows(self, now: list[float], then: list[bool]) -> None:
         """Count labels by the label (0 or 1) that was known one horizon before."""
-        for before, over in zip(map(int, now), then, strict=True):
-            self.follows_over[before] += over
-            self.follows_all[before] += 1
+        for before, over in zip(now, then, strict=True):
+            self.learn_follow(before > 0, over)
+
+    def learn_follow(self, now: bool, then: bool) -> None:
+        """Count one label by the one that was known one horizon before."""
+        self.follows_over[now] += then
+        self.follows_all[now] += 1
 
 
 def _likely(over: int, labels: int) -> float:

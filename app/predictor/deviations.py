@@ -58,7 +58,7 @@ class Deviations:
         before speak for it, and where none was, all do. A deviation is from the habit.
         """
         if len(slots) == 1:
-            return self._observe_alone(slots, float(maximum[0]))
+            return self._observe_one(slots.item(), maximum.item())
         seen = self.seen[slots]
         habit = self.habit[slots]
         known = seen > 0
@@ -75,14 +75,11 @@ class Deviations:
         self.now[slots] = now
         return level, now
 
-    def _observe_alone(
-        self, slots: NDArray[np.int64], maximum: float
-    ) -> tuple[float, Column]:
+    def _observe_one(self, slot: int, maximum: float) -> tuple[float, Column]:
         """Do the same for a window of one transformer: it is the level itself."""
-        slot = slots[0]
         self.seen[slot] += 1.0
         self.now[slot] = 0.0
-        return maximum - float(self.habit[slot]), np.zeros(1)
+        return maximum - self.habit.item(slot), np.zeros(1)
 
     def foretell(self, now: Column, then: Column) -> Column:
         """Return the deviation from habit that those of now and of then foretell."""
@@ -105,9 +102,6 @@ class Deviations:
 
         doubt is the variance that was expected for not knowing the lane's weights.
         """
-        if len(slots) == 1:
-            self._learn_alone(slots, float(error[0]), doubt)
-            return
         rows = np.concatenate([signs, self.now[slots][None, :]])
         products = np.einsum("in,jn->ij", rows, rows)
         self.products *= FADE
@@ -122,12 +116,9 @@ class Deviations:
         self.noise[slots] = np.maximum(noise + rate * surprise, NOISE_MIN)
         self.taught[slots] = taught + 1.0
 
-    def _learn_alone(
-        self, slots: NDArray[np.int64], error: float, doubt: float
-    ) -> None:
-        """Do the same for one label: it teaches nothing of deviations."""
-        slot = slots[0]
-        taught, noise = float(self.taught[slot]), float(self.noise[slot])
+    def learn_one(self, slot: int, error: float, doubt: float) -> None:
+        """Do the same for a window of one label: it teaches nothing of deviations."""
+        taught, noise = self.taught.item(slot), self.noise.item(slot)
         share = noise / (noise + doubt)
         surprise = min(share * share * error * error, NOISE_STEP_MAX * noise)
         rate = max(1.0 / (taught + NOISE_LABELS), NOISE_RATE_MIN)

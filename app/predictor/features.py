@@ -6,9 +6,10 @@ day is a step for each hour, apart at weekends, and a chain of hats around the c
 what rises and falls within the hour.
 """
 
+import functools
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ __all__ = [
 
 HOURS = 24
 DAY_SECONDS = 86_400
+WEEK_SECONDS = 7 * DAY_SECONDS
 WEEKDAY_OF_EPOCH = 3  # 1970-01-01 was a Thursday; 0 is Monday
 SATURDAY = 5
 
@@ -43,6 +45,7 @@ UNFORESEEN_AT = HATS_AT + KNOTS
 CLOCK_AT = UNFORESEEN_AT + 1
 LAGS_AT = CLOCK_AT + HOURS
 SIZE = LAGS_AT + len(LAGS)
+LAG_PLACES = range(LAGS_AT, SIZE)
 
 NAMES = (
     *(f"{day} {hour:02d} h" for day in ("weekday", "weekend") for hour in range(HOURS)),
@@ -60,21 +63,30 @@ FINGERPRINT = hashlib.blake2b("\n".join(NAMES).encode(), digest_size=6).hexdiges
 class Features:
     """Places and values of the features that are not zero.
 
-    rows and scale are the same as columns, named those without the lags by name.
+    rows and scale are the same as columns, block the places in a matrix where such
+    rows and columns meet; named are those without the lags, by name.
     """
 
-    __slots__ = ("named", "places", "rows", "scale", "values")
+    __slots__ = ("block", "named", "places", "rows", "scale", "values")
 
-    def __init__(self, places: Sequence[int], values: Sequence[float]) -> None:
+    def __init__(self, places: Iterable[int], values: Iterable[float]) -> None:
         self.places = tuple(places)
         self.values = tuple(values)
-        self.rows: NDArray[np.intp] = np.array(places, np.intp)
-        self.scale: NDArray[np.float64] = np.array(values)[:, None]
+        self.rows, self.block, names = _chosen(self.places)
+        self.scale: NDArray[np.float64] = np.array(self.values)
         self.named = {
-            NAMES[place]: value
-            for place, value in zip(places, values, strict=True)
-            if place < LAGS_AT
+            name: value for name, value in zip(names, self.values, strict=True) if name
         }
+
+
+# The same hours and temperatures come again, and from every lane.
+@functools.lru_cache(maxsize=4_096)
+def _chosen(
+    places: tuple[int, ...],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], tuple[str, ...]]:
+    rows = np.array(places, np.intp)
+    names = (NAMES[place] if place < LAGS_AT else "" for place in places)
+    return rows, rows[:, None] * SIZE + rows, tuple(names)
 
 
 def cell(start: int) -> int:
@@ -104,21 +116,22 @@ def shared(start: int, celsius: float | None, lags: tuple[float, ...]) -> Featur
 
     Lags are relative to the lane's centre; one that is not known is 0.
     """
-    places, values = [cell(start)], [1.0]
-    if celsius is None or not math.isfinite(celsius):
-        places.append(UNFORESEEN_AT)
-        values.append(1.0)
-    else:
-        for knot, weight in hats(celsius):
-            places.append(HATS_AT + knot)
-            values.append(weight)
+    warmth: tuple[tuple[int, ...], tuple[float, ...]] = (UNFORESEEN_AT,), (1.0,)
+    if celsius is not None and math.isfinite(celsius):
+        (left, first), (right, second) = hats(celsius)
+        warmth = (HATS_AT + left, HATS_AT + right), (first, second)
+    hour, clock, late = _calendar(start % WEEK_SECONDS)
+    return Features(
+        (hour, *warmth[0], *clock, *LAG_PLACES),
+        (1.0, *warmth[1], 1.0 - late, late, *lags),
+    )
+
+
+@functools.lru_cache(maxsize=4_096)
+def _calendar(start: int) -> tuple[int, tuple[int, int], float]:
     hour, within = divmod(start % DAY_SECONDS, 3_600)
-    for clock, weight in ((hour, 1.0 - within / 3_600), (hour + 1, within / 3_600)):
-        places.append(CLOCK_AT + clock % HOURS)
-        values.append(weight)
-    places += range(LAGS_AT, SIZE)
-    values += lags
-    return Features(places, values)
+    clock = CLOCK_AT + hour, CLOCK_AT + (hour + 1) % HOURS
+    return cell(start), clock, within / 3_600
 
 
 def prior(lead_seconds: int) -> NDArray[np.float64]:

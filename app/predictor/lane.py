@@ -38,7 +38,7 @@ KEPT_SECONDS = 86_400  # for a fleet's forecast, which begins later and copies i
 HELD_ROWS_MAX = 200_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outcome:
     """What came of a closed window: its labels learnt, and a window foreseen.
 
@@ -52,7 +52,7 @@ class Outcome:
     version: Version | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Held:
     window: ClosedWindow
     made: int
@@ -123,8 +123,8 @@ class LaneForecast:
             learnt, predictions = self.forecaster.advance(
                 held.window, celsius, held.made
             )
-            self.weather.forget(target - GAP_SECONDS_MAX - KEPT_SECONDS)
-            self.events += [(start, "drift", name) for name in learnt.drifts]
+            if learnt.drifts:
+                self.events += [(start, "drift", name) for name in learnt.drifts]
             if learnt.champion:
                 self.events.append((start, "champion", learnt.champion))
             if len(predictions.key):
@@ -140,10 +140,13 @@ class LaneForecast:
 
     def _version(self, start: int, made: int) -> Version | None:
         day = start // DAY_SECONDS
+        if day == self._day:
+            return None
         before, self._day = self._day, day
+        self.weather.forget(start + self.rules.lead - GAP_SECONDS_MAX - KEPT_SECONDS)
         # Here, and not when it is asked for: of the windows learnt so far and no more,
         # however the two logs interleave.
-        if before in {None, day} or not self.forecaster.scores.scored:
+        if before is None or not self.forecaster.scores.scored:
             return None
         return versions.take(self.forecaster, start=start, made=made)
 

@@ -6,7 +6,6 @@ is no longer seen may have changed. The noise is learnt beside it.
 """
 
 import math
-from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from app.predictor.features import Features
 __all__ = ["LevelRegression"]
 
 WANDER = 3e-7  # variance that each weight gains per label, volts squared
+WANDERS_EVERY = 8  # labels
 NOISE_FIRST = 0.1
 NOISE_MIN = 1e-4  # one hundredth of a volt
 NOISE_RATE_MIN = 0.01
@@ -53,19 +53,21 @@ class LevelRegression:
 
     def predict_one(self, x: Features) -> tuple[float, float]:
         """Return the mean, and the variance that not knowing the weights adds."""
-        return self._mean(x), self._doubt(x, self._spread(x))
+        spread = x.scale.dot(self.covariance.take(x.block))
+        return self._mean(x), _doubt(x, spread)
 
     def learn_one(self, x: Features, level: float) -> float:
         """Learn a level, volts; return how far it was from what was due.
 
         In deviations of the calm noise: what is unsure is no excuse.
         """
-        diagonal = self._diagonal
-        diagonal += WANDER
-        np.minimum(diagonal, self._diagonal_max, out=diagonal)
+        if self.learnt % WANDERS_EVERY == 0:
+            diagonal = self._diagonal
+            diagonal += WANDERS_EVERY * WANDER
+            np.minimum(diagonal, self._diagonal_max, out=diagonal)
         error = level - self._mean(x)
-        spread = self._spread(x)
-        doubt = self._doubt(x, spread)
+        spread = x.scale.dot(self.covariance.take(x.rows, axis=0))
+        doubt = _doubt(x, spread.take(x.rows))
         variance = doubt + self.noise
         bound = FAR_DEVIATIONS * math.sqrt(variance)
         self.far = self.far + 1 if abs(error) > bound else 0
@@ -73,7 +75,6 @@ class LevelRegression:
             bound = max(bound, ERROR_VOLTS_MAX)
         self.weights += spread * (min(max(error, -bound), bound) / variance)
         narrowed = spread / math.sqrt(variance)
-        # The one product of matrices: of two vectors, so nothing is added up in it.
         np.dot(narrowed[:, None], narrowed[None, :], out=self._outer)
         self.covariance -= self._outer
         # What of the error is expected to be noise, and not ignorance of the weights.
@@ -100,20 +101,9 @@ class LevelRegression:
         self.covariance += LOOSENED * self.first
 
     def _mean(self, x: Features) -> float:
-        return _dot(x.values, self.weights.take(x.rows).tolist())
-
-    def _spread(self, x: Features) -> NDArray[np.float64]:
-        # Row by row in a fixed order, and not by a product of matrices, whose order
-        # depends on the processor.
-        rows = self.covariance.take(x.rows, axis=0)
-        rows *= x.scale
-        spread: NDArray[np.float64] = np.add.reduce(rows, axis=0)
-        return spread
-
-    @staticmethod
-    def _doubt(x: Features, spread: NDArray[np.float64]) -> float:
-        return max(0.0, _dot(x.values, spread.take(x.rows).tolist()))
+        return float(x.scale.dot(self.weights.take(x.rows)))
 
 
-def _dot(values: tuple[float, ...], others: list[float]) -> float:
-    return math.fsum(map(mul, values, others))
+def _doubt(x: Features, spread: NDArray[np.float64]) -> float:
+    """Return the variance that the weights add, by their spread where x is."""
+    return max(0.0, float(x.scale.dot(spread)))

@@ -10,7 +10,7 @@ __all__ = ["Levels", "Memory"]
 DAY_SECONDS = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Levels:
     """Means over a window's transformers, volts."""
 

@@ -10,7 +10,6 @@ the probability, `direct` learns the label directly. One of them is the champion
 probabilities are published; the other takes its place when it proves better (scores).
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +17,9 @@ from numpy.typing import NDArray
 
 from app.domain.columns import KeyIndex
 from app.domain.predictions import ClosedWindow, Predictions
-from app.predictor import features
+from app.predictor import alone, features
 from app.predictor.baselines import Baselines
-from app.predictor.classifiers import (
-    NEAR_MAX,
-    NEAR_VOLTS,
-    Calibrator,
-    Challenger,
-    turn,
-)
+from app.predictor.classifiers import Calibrator, Challenger, turn
 from app.predictor.deviations import Deviations
 from app.predictor.drift import Watches
 from app.predictor.features import Features
@@ -48,7 +41,7 @@ __all__ = ["MODELS", "Forecaster", "Learnt", "Rules"]
 NEVER = -(2**40)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Learnt:
     """What came of a window: labels scored, drifts found, a new champion if any."""
 
@@ -113,7 +106,7 @@ class Forecaster:
         """Return the rows that were not learnt yet."""
         if window.start > self.newest:
             return window
-        new = self.last[self._slots_of(window.key)] < window.start
+        new = self.last[self.slots_of(window.key)] < window.start
         return window if new.all() else window.take(new)
 
     def learn(self, window: ClosedWindow) -> Learnt:
@@ -121,7 +114,7 @@ class Forecaster:
         if not len(window.key):
             return NOTHING
         start, maximum = window.start, window.maximum
-        slots = self._slots_of(window.key)
+        slots = self.slots_of(window.key)
         if self.centre is None:
             self.centre = float(round(_mean(maximum)))
         level, now = self.deviations.observe(slots, maximum)
@@ -132,8 +125,8 @@ class Forecaster:
         learnt = NOTHING
         for waiting in self.pending.get(start, ()):
             awaited, labels = waiting, every
-            if not same(waiting.key, window.key):
-                places, rows = matched(waiting.key, window.key)
+            if not same(waiting.key, self._asked):
+                places, rows = matched(waiting.key, self._asked)
                 if not len(rows):
                     continue
                 awaited, labels = waiting.take(places), every.take(rows)
@@ -155,7 +148,10 @@ class Forecaster:
         lags = self.memory.lags(window.start, self.centre or 0.0)
         x = features.shared(target, celsius, lags)
         mean, doubt = self.level.predict_one(x)
-        columns = self._columns_alone if len(window.key) == 1 else self._columns
+        if len(window) == 1:
+            columns = alone.foresee(self, x, window, mean, doubt)
+        else:
+            columns = self._columns(x, window, mean, doubt)
         made_now = Pending(
             x=x,
             made=made,
@@ -163,8 +159,8 @@ class Forecaster:
             doubt=doubt,
             climatology=self.baselines.climatology(target),
             persistence=self.baselines.persistence(),
-            key=window.key,
-            columns=columns(x, window, mean, doubt),
+            key=self._asked,  # which is equal, and so is held once
+            columns=columns,
         )
         published = made_now.published
         if len(published):
@@ -184,7 +180,7 @@ class Forecaster:
         self, x: Features, window: ClosedWindow, mean: float, doubt: float
     ) -> NDArray[np.float32]:
         """Return the columns of `pending.COLUMNS`."""
-        slots, threshold = self._slots_of(window.key), self.rules.threshold
+        slots, threshold = self.slots_of(window.key), self.rules.threshold
         deviations = self.deviations
         now = deviations.now[slots]
         then = self.memory.deviation_then(window.start, slots, len(self.last))
@@ -199,28 +195,11 @@ class Forecaster:
         column = regression, direct, over, near, margin, foretold, now, then
         return np.array(column, np.float32)
 
-    def _columns_alone(
-        self, x: Features, window: ClosedWindow, mean: float, doubt: float
-    ) -> NDArray[np.float32]:
-        """Do the same for one transformer, without NumPy's cost of a call."""
-        slots, threshold = self._slots_of(window.key), self.rules.threshold
-        deviations, maximum = self.deviations, float(window.maximum[0])
-        slot = slots[0]
-        now = float(deviations.now[slot])
-        then = float(self.memory.deviation_then(window.start, slots, len(self.last))[0])
-        foretold = deviations.foretell_one(now, then) + float(deviations.habit[slot])
-        foretold += (self.centre or 0.0) + mean
-        noise = float(deviations.noise[slot])
-        margin = (foretold - threshold) / math.sqrt(doubt + noise)
-        over = float(maximum > threshold)
-        near = min(max((maximum - threshold) / NEAR_VOLTS, -NEAR_MAX), NEAR_MAX)
-        regression = self.calibrator.predict_one(margin)
-        direct = self.challenger.predict_one(x, over, near)
-        column = regression, direct, over, near, margin, foretold, now, then
-        return np.array(column, np.float32)[:, None]
-
     def _learn_labels(self, waiting: Pending, labels: "_Labels") -> float:
         """Learn labels; return by how many deviations the lane's level was missed."""
+        if len(labels.over) == 1:
+            slot, maximum = labels.slots.item(), labels.maximum.item()
+            return alone.learn(self, waiting, slot, maximum, labels.level)
         missed = self.level.learn_one(waiting.x, labels.level)
         error = labels.maximum - waiting.column("foretold")
         signs = waiting.columns[SIGNS:]
@@ -238,8 +217,7 @@ class Forecaster:
         """Score labels; look for drift, and for a better champion."""
         new_day = self.scores.take(labels.start, waiting, labels.over)
         if len(labels.over) == 1:  # without NumPy's cost of a call
-            said = float(waiting.column(waiting.champion)[0])
-            loss = abs(float(labels.over[0]) - said)
+            loss = abs(labels.over.item() - waiting.column(waiting.champion).item())
         else:
             loss = _mean(np.abs(labels.over - waiting.published))
         drifts = self.watches.judge(labels.start, loss, missed)
@@ -251,8 +229,9 @@ class Forecaster:
             self.champion = champion
         return Learnt(scored=len(labels.over), drifts=drifts, champion=champion)
 
-    def _slots_of(self, key: NDArray[np.int64]) -> NDArray[np.int64]:
-        if key is not self._asked and not same(key, self._asked):
+    def slots_of(self, key: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the slots of transformers; those that are new get one."""
+        if not same(key, self._asked):
             self._slots = self.index.slots(key)
             unknown = len(self.index) - len(self.last)
             if unknown:
@@ -267,11 +246,11 @@ class Forecaster:
 
 def _mean(column: NDArray[np.float64]) -> float:
     if len(column) == 1:
-        return float(column[0])
+        return column.item()
     return float(np.add.reduce(column)) / len(column)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Labels:
     """What came of some predictions, by transformer: volts, and whether over.
 

@@ -5,7 +5,7 @@ A snapshot has it, so that who takes a lane over shows what the former owner for
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ ROWS_MAX = 250_000
 COLUMNS = ("probability", "foretold")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Said:
     """What was foreseen of a window, a row per transformer; made when, epoch seconds.
 
@@ -64,15 +64,11 @@ class Past:
             return  # a straggler's; it was foreseen with the rest, or not at all
         for waiting in predictions:
             said = said_of(waiting)
-            # Copies, so that the other columns can go.
-            self._add(
-                start,
-                replace(
-                    said,
-                    probability=said.probability.copy(),
-                    foretold=said.foretold.copy(),
-                ),
-            )
+            if len(said.key) > 1:
+                # Copies, so that the other columns can go.
+                said.probability = said.probability.copy()
+                said.foretold = said.foretold.copy()
+            self._add(start, said)
 
     def _add(self, start: int, said: Said) -> None:
         self._windows.append((start, said))

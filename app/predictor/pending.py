@@ -18,9 +18,11 @@ PLACES = {name: place for place, name in enumerate(COLUMNS)}
 SIGNS = PLACES["sign_now"]
 FOR_CLASSIFIERS = slice(PLACES["over"], PLACES["margin"] + 1)
 """What the challenger sees of a transformer, over and near, and the margin."""
+FOR_LEARNING = slice(PLACES["over"], PLACES["foretold"] + 1)
+"""The same, and what was foretold."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Pending:
     """The predictions for one window start, a column for each transformer, by key.
 
@@ -71,23 +73,27 @@ def probabilities(predictions: Sequence[Pending]) -> Column:
     """Return all probabilities of some predictions, in the order of `tally.ROWS`."""
     every = np.concatenate([each.columns for each in predictions], axis=1)
     columns = every.astype(np.float64)
-    said = [
-        (MODELS.index(each.champion), *each.persistence, each.climatology)
-        for each in predictions
-    ]
+    said = np.array(
+        [
+            (each.champion == MODELS[0], *each.persistence, each.climatology)
+            for each in predictions
+        ]
+    ).T
     labels = [len(each.key) for each in predictions]
-    champion, not_over, over, climatology = np.repeat(said, labels, axis=0).T
-    published = np.where(champion == 0, columns[0], columns[1])
+    is_first, not_over, over, climatology = np.repeat(said, labels, axis=1)
+    published = np.where(is_first, columns[0], columns[1])
     persistence = not_over + (over - not_over) * columns[PLACES["over"]]
     return np.stack([published, *columns[:2], persistence, climatology])
 
 
 def same(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
     """Tell whether two columns of keys are equal."""
+    if one is other:
+        return True
     if len(one) != len(other):
         return False
     if len(one) == 1:  # without NumPy's cost of a call
-        return bool(one[0] == other[0])
+        return bool(one.item() == other.item())
     return bool((one == other).all())
 
 
@@ -95,7 +101,7 @@ def matched(
     waiting: NDArray[np.int64], key: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return where two sorted columns of keys meet: places in each."""
-    if waiting is key or same(waiting, key):
+    if same(waiting, key):
         everywhere = np.arange(len(key))
         return everywhere, everywhere
     _, first, second = np.intersect1d(

@@ -5,6 +5,7 @@ import pytest
 
 from app.domain.predictions import ClosedWindow
 from app.predictor import features
+from app.predictor.alone import foresee
 from app.predictor.online import Forecaster, Rules
 
 QUARTER, HALF_DAY = 900, 43_200
@@ -99,7 +100,7 @@ def test_one_transformer_is_foreseen_as_if_it_were_among_many(alone):
     x = features.shared(window.start + HALF_DAY, 3.0, lags)
     mean, doubt = forecaster.level.predict_one(x)
     expected = forecaster._columns(x, window, mean, doubt)
-    actual = forecaster._columns_alone(x, window, mean, doubt)
+    actual = foresee(forecaster, x, window, mean, doubt)
     assert expected == pytest.approx(actual, rel=1e-6)
 
 
