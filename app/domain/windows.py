@@ -8,6 +8,7 @@ Everything added up is an integer (a voltage counts in microvolts), so that the 
 does not depend on how the readings were cut into frames and groups.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,7 +101,7 @@ class WindowRows:
         return WindowRows(**{name: getattr(self, name)[rows] for name in COLUMNS})
 
     @staticmethod
-    def concatenate(parts: list["WindowRows"]) -> "WindowRows":
+    def concatenate(parts: Sequence["WindowRows"]) -> "WindowRows":
         """Return the rows of all parts, in their order."""
         return WindowRows(
             **{

@@ -21,6 +21,8 @@ openapi.py       the API described, by schemas.py
 health.py        for supervisors and Prometheus
 downloads.py     stored rows as CSV, Parquet and workbooks, from Cassandra
 answers.py       what all JSON pages share
+apart.py         work in a thread, where it is on many rows
+files.py         scripts and styles, from memory
 templates/, static/            what a browser gets; nothing of it comes from elsewhere
 
 Views only read. A state belongs to the event loop, so it is read and copied without

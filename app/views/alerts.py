@@ -104,7 +104,8 @@ class Alerts:
                 "counts": merged.counts,
                 "matched_alerts": sum(merged.counts[state] for state in query.states),
                 "alerts": merged.rows,
-            }
+            },
+            rows=len(merged.rows),
         )
 
     async def one(self, request: web.Request) -> web.Response:

@@ -1,12 +1,12 @@
 """Questions read and answers made: what all JSON pages share."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from app.domain.readings import KEY_MAX, lane_of
+from app.views.apart import apart
 from app.views.peers import Gathered
 from app.views.presentation import encode
 from app.views.worker import Worker
@@ -114,9 +114,9 @@ def envelope(worker: Worker, gathered: Gathered[Any]) -> dict[str, Any]:
     }
 
 
-async def json_response(body: Any, *, status: int = 200) -> web.Response:
-    """Return an answer as JSON, encoded in a thread and compressed where it pays."""
-    encoded = await asyncio.to_thread(encode, body)
+async def json_response(body: Any, *, rows: int = 0, status: int = 200) -> web.Response:
+    """Return an answer that has some rows as JSON, compressed where it pays."""
+    encoded = await apart(rows, encode, body)
     response = web.Response(
         body=encoded, status=status, content_type="application/json"
     )

@@ -1,6 +1,7 @@
 """The JSON of the overview and of windows, under /api/v1/."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from app.views.answers import (
     number,
     one_of,
 )
+from app.views.apart import ROWS_HERE_MAX, apart
 from app.views.overview import checked_overview, local_overview, merge_overviews
 from app.views.peers import Gathered, Part, Peers
 from app.views.presentation import (
@@ -111,17 +113,19 @@ class Windows:
             found = Gathered.alone(part)
         else:
             found = await self.gather(query)
-        selection = merge(found.values, query, self._worker.profile)
-        windows = await asyncio.to_thread(self._shaped, selection, kind)
+        selection = self._merged(found, query)
+        rows = len(selection.rows)
+        windows = await apart(rows, self._shaped, selection, kind)
         if kind == "csv":
             return web.Response(text=windows, content_type="text/csv")
         return await json_response(
             {
                 **envelope(self._worker, found),
                 "matched_windows": selection.matched,
-                "returned_windows": len(selection.rows),
+                "returned_windows": rows,
                 "windows": windows,
-            }
+            },
+            rows=rows,
         )
 
     async def transformer(self, request: web.Request) -> web.Response:
@@ -132,7 +136,7 @@ class Windows:
         )
         found = await self.gather(query)
         (lane,) = found.wanted
-        selection = merge(found.values, query, self._worker.profile)
+        selection = self._merged(found, query)
         owners = self._worker.owners()
         status = 200 if len(selection.rows) else 404
         if lane not in found.lanes:
@@ -144,7 +148,7 @@ class Windows:
                 "lane": lane,
                 "worker": next((u for u, own in owners.items() if lane in own), None),
                 **envelope(self._worker, found),
-                "windows": await asyncio.to_thread(self._shaped, selection, "rows"),
+                "windows": self._shaped(selection, "rows"),
             },
             status=status,
         )
@@ -155,30 +159,39 @@ class Windows:
             return columns
         return csv_text(columns) if kind == "csv" else objects_of(columns)
 
-    async def local(self, query: Query, lanes: Collection[int]) -> Part[Selection]:
+    def _merged(self, found: Gathered[list[Selection]], query: Query) -> Selection:
+        parts = list(itertools.chain.from_iterable(found.values))
+        return merge(parts, query, self._worker.profile)
+
+    async def local(
+        self, query: Query, lanes: Collection[int]
+    ) -> Part[list[Selection]]:
         """Return windows of those of the lanes that are here."""
         profile = self._worker.profile
         states = self._worker.states_of(lanes)
-        parts = []
+        parts: list[Selection] = []
         for state in states.values():
-            parts.append(select(state, query, profile))
-            await asyncio.sleep(0)  # a lane at a time, so that frames get their turn
+            found = select(state, query, profile)
+            if sum(part.matched for part in found) > ROWS_HERE_MAX:
+                found = [merge(found, query, profile)]
+                await asyncio.sleep(0)  # so that frames get their turn
+            parts += found
         return Part(
-            value=merge(parts, query, profile),
+            value=parts,
             lanes=list(states),
             incomplete=[n for n, s in states.items() if not s.recent.is_filled],
         )
 
-    async def gather(self, query: Query) -> Gathered[Selection]:
+    async def gather(self, query: Query) -> Gathered[list[Selection]]:
         """Return windows of all lanes, or of the one that a transformer belongs to."""
         return await self._peers.gather(
             "/api/v1/windows",
             _params(query),
             lanes_of(self._worker, query.line, query.transformer),
             local=lambda lanes: self.local(query, lanes),
-            read=lambda answer: read_selection(
-                answer["windows"], answer["matched_windows"]
-            ),
+            read=lambda answer: [
+                read_selection(answer["windows"], answer["matched_windows"])
+            ],
         )
 
 

@@ -65,7 +65,7 @@ def foreseen(forecaster: Forecaster) -> list[tuple[int, Said]]:
 
 
 def look_ahead(
-    pending: list[tuple[int, Pending]], *, alert_probability: float, limit: int
+    pending: list[tuple[int, Pending]], alert_probability: float, limit: int
 ) -> Outlook:
     """Return the transformers that are likeliest to pass the threshold."""
     if not pending:

@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 
 from app.tls import distrust, pages_trust
+from app.views.apart import apart
 from app.views.worker import Worker
 
 __all__ = ["Gathered", "Part", "Peers"]
@@ -22,6 +23,7 @@ __all__ = ["Gathered", "Part", "Peers"]
 ANSWER_SECONDS = 2.0
 ASKED_AT_ONCE_MAX = 16
 ANSWER_BYTES_MAX = 64 << 20
+BYTES_PER_ROW = 64  # or more
 Answer = TypeVar("Answer")
 
 
@@ -154,7 +156,8 @@ class Peers:
     ) -> "Answer | _Silence":
         try:
             body = await self._fetch(url, {**wanted, "local": "1"})
-            return await asyncio.to_thread(lambda: read(orjson.loads(body)))
+            rows = len(body) // BYTES_PER_ROW
+            return await apart(rows, lambda: read(orjson.loads(body)))
         except (TimeoutError, aiohttp.ClientError) as error:
             return _Silence(_said(error))
         except (KeyError, TypeError, ValueError):

@@ -9,6 +9,7 @@ import numpy as np
 from aiohttp import web
 from numpy.typing import NDArray
 
+from app.predictor.pending import Pending
 from app.predictor.tally import SIZE, Tally
 from app.views.answers import (
     envelope,
@@ -20,6 +21,7 @@ from app.views.answers import (
     number,
     one_of,
 )
+from app.views.apart import apart
 from app.views.outlook import (
     COLUMNS,
     Outlook,
@@ -92,7 +94,7 @@ class Predictions:
             # From these the worker that asks makes the scores of all.
             (own,) = found.values
             body["counts"] = {"week": _sparse(own.week), "total": _sparse(own.total)}
-        return await json_response(body)
+        return await json_response(body, rows=len(body["transformers"]))
 
     def _hours(self, request: web.Request) -> int:
         """Return the horizon that is asked for, the leading one by default."""
@@ -163,21 +165,17 @@ class Predictions:
         """Return what is foreseen in those of the lanes that are here."""
         states = self._states(lanes, hours)
         forecasters = {lane: state.forecaster for lane, state in states.items()}
-        outlooks = []
+        # What waits is never changed, only dropped: a thread may read it.
+        pending: list[tuple[int, Pending]] = []
         week, total = Tally(), Tally()
         for each in forecasters.values():
             week.vector += each.scores.week.vector
             total.vector += each.scores.total.vector
-            # What waits is never changed, only dropped: a thread may read it.
-            pending = waiting(each)
-            outlooks.append(
-                await asyncio.to_thread(
-                    look_ahead, pending, alert_probability=self._alert, limit=limit
-                )
-            )
+            pending += waiting(each)
+        rows = sum(len(each.key) for _, each in pending)
         return Part(
             value=_Forecasts(
-                outlook=merge_outlooks(outlooks, limit),
+                outlook=await apart(rows, look_ahead, pending, self._alert, limit),
                 made=sum(each.scores.made for each in forecasters.values()),
                 week=week.vector,
                 total=total.vector,

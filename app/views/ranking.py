@@ -1,6 +1,6 @@
 """The transformers that stand out most, over the windows in memory."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +62,11 @@ def last_windows(state: LaneState, starts: int) -> WindowRows:
     return WindowRows.concatenate([*closed, *opened])
 
 
-def rank(rows: WindowRows, ranking: Ranking, threshold_volts: float) -> Ranked:
-    """Return the transformers that stand out most among windows."""
+def rank(
+    lanes: Sequence[WindowRows], ranking: Ranking, threshold_volts: float
+) -> Ranked:
+    """Return the transformers that stand out most among windows of some lanes."""
+    rows = WindowRows.concatenate(lanes)
     if not len(rows):
         return _nothing()
     # Within a transformer the window of its maximum comes last.

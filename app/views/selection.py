@@ -1,6 +1,6 @@
 """Which windows to show: chosen from big states without copying them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -59,33 +59,37 @@ class Block(NamedTuple):
     find: Callable[[NDArray[np.int64]], NDArray[Any]]
 
 
+COPIED_ROWS_MAX = 1_000
+"""To copy so many and to sort them with the rest costs less than to choose first."""
 VALUES = tuple(name for name in COLUMNS if name not in {"start", "key"})
 
 
-def select(state: LaneState, query: Query, profile: Profile) -> Selection:
-    """Return the windows of a lane that come first in the order asked for."""
+def select(state: LaneState, query: Query, profile: Profile) -> list[Selection]:
+    """Return windows of a lane among which are those that come first.
+
+    They may be views of its state, which is about to change: `merge` copies them.
+    """
     parts: list[Selection] = []
     for block in blocks(state, query.state):
         matching = _matching(block, query)
         rows = block.rows if matching is None else block.rows.take(matching)
-        is_open = np.broadcast_to(np.bool_(block.is_open), len(rows))
-        if len(rows) > query.limit:
+        matched = len(rows)
+        is_open = np.full(matched, block.is_open)
+        if matched > max(query.limit, COPIED_ROWS_MAX):
             first = _first(_ranks(rows, is_open, query, profile), query.limit)
-        else:
-            first = np.arange(len(rows))
-        parts.append(
-            Selection(rows=rows.take(first), is_open=is_open[first], matched=len(rows))
-        )
-    return merge(parts, query, profile)
+            rows, is_open = rows.take(first), is_open[first]
+        parts.append(Selection(rows=rows, is_open=is_open, matched=matched))
+    return parts
 
 
-def merge(parts: list[Selection], query: Query, profile: Profile) -> Selection:
+def merge(parts: Sequence[Selection], query: Query, profile: Profile) -> Selection:
     """Return what comes first of several selections, in the order asked for."""
     rows = WindowRows.concatenate([part.rows for part in parts])
     is_open = np.concatenate([np.empty(0, np.bool_), *(part.is_open for part in parts)])
-    # The first key of lexsort is the last that counts.
     ranks = _ranks(rows, is_open, query, profile)
-    order = np.lexsort(ranks[::-1])[: query.limit]
+    first = _first(ranks, min(query.limit, len(rows)))
+    # The first key of lexsort is the last that counts.
+    order = first[np.lexsort([rank[first] for rank in ranks[::-1]])]
     return Selection(
         rows=rows.take(order),
         is_open=is_open[order],
@@ -100,7 +104,7 @@ def blocks(state: LaneState, wanted: State) -> Iterator[Block]:
             size = len(window.index)
             if size:
                 rows = WindowRows(
-                    start=np.broadcast_to(np.int64(start), size),
+                    start=np.full(size, start),
                     key=window.keys[:size],
                     **{name: window.columns[name][:size] for name in VALUES},
                 )
@@ -133,8 +137,10 @@ def _first(ranks: list[NDArray[Any]], limit: int) -> NDArray[np.intp]:
 
     Much cheaper than to sort all of them.
     """
-    chosen: list[NDArray[np.intp]] = []
     rows = np.arange(len(ranks[0]))
+    if len(rows) <= limit:
+        return rows
+    chosen: list[NDArray[np.intp]] = []
     room = limit
     for rank in ranks:
         values = rank[rows]

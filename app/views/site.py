@@ -3,8 +3,6 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from importlib import resources
-from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -16,6 +14,7 @@ from app.views.api import Overview, Windows
 from app.views.backfill import Backfill
 from app.views.background import repeating
 from app.views.downloads import Downloads
+from app.views.files import Files
 from app.views.health import Health
 from app.views.messages import Messages
 from app.views.models import Models
@@ -93,7 +92,7 @@ def mount(
             *openapi.routes,
             *Downloads(worker).routes,
             *Health(worker, sampler).routes,
-            web.static("/static", _static()),
+            *Files().routes,
         ]
     )
     return sampler
@@ -102,10 +101,6 @@ def mount(
 def _of_lanes(worker: Worker, peers: Peers) -> Iterator[web.RouteDef]:
     for page in (Windows, Top, Alerts, Predictions):
         yield from page(worker, peers).routes
-
-
-def _static() -> Path:
-    return Path(str(resources.files("app.views"))) / "static"
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
+from app.domain.windows import WindowRows
 from app.views.answers import (
     envelope,
     is_local,
@@ -16,6 +17,7 @@ from app.views.answers import (
     number,
     one_of,
 )
+from app.views.apart import ROWS_HERE_MAX, apart
 from app.views.peers import Gathered, Part, Peers
 from app.views.presentation import objects_of
 from app.views.ranking import (
@@ -72,19 +74,21 @@ class Top:
                 "windows": ranking.windows,
                 "transformers_count": ranked.transformers,
                 "transformers": objects_of(ranked.columns),
-            }
+            },
+            rows=len(ranked.columns["line"]),
         )
 
     async def local(self, ranking: Ranking, lanes: Collection[int]) -> Part[Ranked]:
         """Rank the transformers of those of the lanes that are here."""
         threshold = self._worker.settings.windows.threshold_volts
         states = self._worker.states_of(lanes)
-        parts = []
+        parts: list[WindowRows] = []
         for state in states.values():
-            rows = last_windows(state, ranking.windows)
-            parts.append(await asyncio.to_thread(rank, rows, ranking, threshold))
+            parts.append(rows := last_windows(state, ranking.windows))
+            if len(rows) > ROWS_HERE_MAX:
+                await asyncio.sleep(0)  # so that frames get their turn
         return Part(
-            value=merge_ranked(parts, ranking),
+            value=await apart(sum(map(len, parts)), rank, parts, ranking, threshold),
             lanes=list(states),
             incomplete=[n for n, s in states.items() if not s.recent.is_filled],
         )

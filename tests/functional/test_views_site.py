@@ -1,5 +1,6 @@
 """The site of one worker, over HTTP, with windows that the test made up."""
 
+import gzip
 import re
 
 import pytest
@@ -64,6 +65,23 @@ async def test_a_page_loads_nothing_from_elsewhere_and_has_no_inline_script(
         assert address.startswith("/static/")
         assert 200 == (await client.get(address)).status
     assert not re.search(r"<script(?![^>]+src=)|<style|\son\w+=|\sstyle=", html)
+
+
+async def test_a_file_comes_compressed_and_once(client):
+    address = "/static/style.css"
+    plain = {"Accept-Encoding": "identity"}
+    async with client.get(address, headers=plain, auto_decompress=False) as response:
+        body, tag = await response.read(), response.headers["ETag"]
+        assert "Content-Encoding" not in response.headers
+    async with client.get(address, auto_decompress=False) as response:
+        assert "gzip" == response.headers["Content-Encoding"]
+        compressed = await response.read()
+    assert len(compressed) < len(body) / 2
+    assert body == gzip.decompress(compressed)
+    async with client.get(address, headers={"If-None-Match": tag}) as response:
+        assert (304, b"") == (response.status, await response.read())
+    assert 404 == (await client.get("/static/none.css")).status
+    assert 404 == (await client.get("/static/..%2Fsite.py")).status
 
 
 @pytest.mark.parametrize("path", [*PAGES, *API, "/live", "/static/style.css", "/none"])

@@ -48,10 +48,7 @@ def plainly(fake):
 @pytest.mark.parametrize("limit", [1, 5, 21, 1_000])
 def test_the_likeliest_transformers_come_first_however_lanes_share_them(fake, limit):
     outlook = merge_outlooks(
-        [
-            look_ahead(waiting(each), alert_probability=ALERT, limit=limit)
-            for each in fake.forecasts.values()
-        ],
+        [look_ahead(waiting(each), ALERT, limit) for each in fake.forecasts.values()],
         limit,
     )
     every = plainly(fake)
@@ -119,7 +116,7 @@ def test_nothing_scored_has_no_scores():
 
 
 def test_nothing_foreseen_is_an_empty_outlook():
-    outlook = look_ahead([], alert_probability=ALERT, limit=5)
+    outlook = look_ahead([], ALERT, 5)
     assert (0, 0, []) == (
         outlook.transformers,
         outlook.alerts,

@@ -69,7 +69,7 @@ def test_ranking_equals_a_plain_count_however_lanes_share_it(windows, by, limit,
     rows = WindowRows.concatenate([windows_of(w[0], w[1:]) for w in sorted(windows)])
     shares = [rows.take(rows.line < cut), rows.take(rows.line >= cut)]
     ranked = merge_ranked(
-        [rank(share, ranking, THRESHOLD) for share in shares], ranking
+        [rank([share], ranking, THRESHOLD) for share in shares], ranking
     )
     expected, transformers = plainly(windows, ranking)
     assert transformers == ranked.transformers

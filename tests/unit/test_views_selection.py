@@ -1,9 +1,12 @@
 """The first windows in any order, whatever the limit, equal those of a plain sort."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.views import selection
 from app.views.presentation import objects_of, window_columns
 from app.views.selection import SORT_COLUMNS, Query, merge, select
 from tests.fake_worker import FIRST_START, FakeWorker, windows_of
@@ -15,8 +18,8 @@ VERDICTS = ("normal", "low", "high", "too_low", "too_high", "invalid")
 def chosen(fake, query):
     worker = fake.worker
     parts = [select(state, query, worker.profile) for state in fake.states.values()]
-    selection = merge(parts, query, worker.profile)
-    return objects_of(window_columns(selection, worker.profile)), selection.matched
+    found = merge(list(itertools.chain(*parts)), query, worker.profile)
+    return objects_of(window_columns(found, worker.profile)), found.matched
 
 
 def everything(fake):
@@ -51,11 +54,14 @@ def plainly(windows, query):
     return sorted(matching, key=rank)[: query.limit], len(matching)
 
 
-@pytest.fixture(scope="module")
-def fake():
+@pytest.fixture(scope="module", params=[0, selection.COPIED_ROWS_MAX])
+def fake(request):
+    """A worker of many windows, of which a lane's are chosen first or all copied."""
     fake = FakeWorker()
     fake.fill(transformers=24, starts=40)
-    return fake
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "COPIED_ROWS_MAX", request.param)
+        yield fake
 
 
 def test_windows_are_open_until_the_watermark_has_passed_their_end_and_grace(fake):
