@@ -120,11 +120,12 @@ $(PEERS)/.installed: tests/bench/peers.txt
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/peers.txt
 	@touch $@
 
-audit: ## Ask the package index for advisories on every pinned version (SERVICE=osv: ask OSV)
+audit: install ## Ask for advisories on every pinned version: the index, SERVICE=osv, or ADVISORIES=folder
 	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && \
 	  $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
-	@$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
-	  --vulnerability-service $(or $(SERVICE),pypi) -r constraints.txt 2>&1 | grep -v 'hash\|pip-tools' | tail -40; \
+	@$(if $(ADVISORIES),$(BIN)/python -m deploy.advisories $(ADVISORIES) --) \
+	  $(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
+	  --vulnerability-service $(if $(ADVISORIES),osv --osv-url {url},$(or $(SERVICE),pypi)) -r constraints.txt 2>&1 | grep -v 'hash\|pip-tools' | tail -40; \
 	  test $${PIPESTATUS[0]} = 0 || { echo 'audit: NOT clean. Either advisories are named above, or nobody could be asked ("could not be audited", "Failed to resolve"): then nothing is known of any version' >&2; exit 1; }
 
 secrets: install ## Search the tree, and what runs have logged, for credentials
