@@ -15,19 +15,18 @@ from tables.maxima import LaneState
 __all__ = ["SORT_COLUMNS", "Block", "Query", "Selection", "blocks", "merge", "select"]
 
 State = Literal["open", "closed", "all"]
-SORT_COLUMNS = (
-    "window_start",
-    "line",
-    "transformer",
-    "readings_count",
-    "minimum_volts",
-    "mean_volts",
-    "maximum_volts",
-    "maximum_usage_point",
-    "readings_over_threshold",
-    "state",
-    "verdict",
-)
+SORTED_BY = {
+    "window_start": "start",
+    "line": "key",
+    "transformer": "transformer",
+    "readings_count": "count",
+    "minimum_volts": "minimum",
+    "mean_volts": "mean",
+    "maximum_volts": "maximum",
+    "maximum_usage_point": "usagepoint",
+    "readings_over_threshold": "over",
+}
+SORT_COLUMNS = (*SORTED_BY, "state", "verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,27 +164,10 @@ def _rank(
     rows: WindowRows, is_open: NDArray[np.bool_], query: Query, profile: Profile
 ) -> NDArray[Any]:
     rank: NDArray[Any]
-    match query.sort:
-        case "line":
-            rank = rows.key
-        case "transformer":
-            rank = rows.transformer
-        case "readings_count":
-            rank = rows.count
-        case "minimum_volts":
-            rank = rows.minimum
-        case "mean_volts":
-            rank = rows.mean
-        case "maximum_volts":
-            rank = rows.maximum
-        case "maximum_usage_point":
-            rank = rows.usagepoint
-        case "readings_over_threshold":
-            rank = rows.over
-        case "state":
-            rank = is_open.astype(np.int8)
-        case "verdict":
-            rank = profile.codes(rows.minimum, rows.maximum, rows.mean)
-        case _:
-            rank = rows.start
+    if query.sort == "state":
+        rank = is_open.astype(np.int8)
+    elif query.sort == "verdict":
+        rank = profile.codes(rows.minimum, rows.maximum, rows.mean)
+    else:
+        rank = getattr(rows, SORTED_BY[query.sort])
     return -rank if query.descending else rank
