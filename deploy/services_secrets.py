@@ -1,9 +1,10 @@
 """The secrets of the Compose files: `python -m deploy.services_secrets` makes them.
 
-Each is a file under deploy/compose/secrets, which git does not see; one that is there
-stays. Containers read them as other users, so that the folder, not each file, is closed
-to everybody else of this machine. Every process has an account of its own, which may do
-what deploy/privileges says.
+Each is a file under deploy/compose/secrets, which git does not see. A password that is
+there stays; what follows from passwords and privileges is written anew. Containers read
+them as other users, so that the folder, not each file, is closed to everybody else of
+this machine. Every process has an account of its own, which may do what
+deploy/privileges says.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from app import settings
 from app.topology import Topology
 from deploy.privileges.table import Privileges, nats_permissions, privileges
+from deploy.privileges.text import kafka_words
 
 __all__ = ["FOLDER", "prepare"]
 
@@ -21,6 +23,7 @@ FOLDER = Path(__file__).parent / "compose" / "secrets"
 OTHERS = (
     "nats_routes_password",
     "kafka_broker_password",
+    "kafka_admin_password",
     "cassandra_admin_password",
     "read_token",
     "operator_token",
@@ -33,15 +36,19 @@ LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 def prepare(folder: Path = FOLDER) -> list[Path]:
     """Make the secrets that are missing; return their files."""
-    accounts = privileges(Topology(settings.load({})))
+    topology = Topology(settings.load({}))
+    accounts = privileges(topology)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = [*(f"{account}_password" for account in accounts), *OTHERS]
     for name in names:
-        _write(folder / name, secrets.token_hex(SECRET_BYTES))
+        if not (folder / name).exists():
+            _write(folder / name, secrets.token_hex(SECRET_BYTES))
     known = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     passwords = {account: known[f"{account}_password"] for account in accounts}
+    masters = {name: known[f"kafka_{name}_password"] for name in ("broker", "admin")}
     for name, text in {
-        "kafka_listeners": _listeners(passwords, known["kafka_broker_password"]),
+        "kafka_listeners": _listeners({**masters, **passwords}),
+        "kafka_rules": "".join(f"{words}\n" for words in kafka_words(topology)),
         "nats_users": _users(accounts, passwords),
         "nats_routes": _routes(known["nats_routes_password"]),
         "cassandra_accounts": _roles(accounts, passwords),
@@ -50,11 +57,10 @@ def prepare(folder: Path = FOLDER) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def _listeners(passwords: Mapping[str, str], broker: str) -> str:
-    """Return who may come to Kafka; what each may do there, no rule says."""
-    users = {"broker": broker, **passwords}
+def _listeners(users: Mapping[str, str]) -> str:
+    """Return who may come to Kafka, brokers among them, by their passwords."""
     known = " ".join(f'user_{user}="{password}"' for user, password in users.items())
-    login = f'{LOGIN} username="broker" password="{broker}" {known};'
+    login = f'{LOGIN} username="broker" password="{users["broker"]}" {known};'
     return "".join(
         f"listener.name.{name}.plain.sasl.jaas.config={login}\n"
         for name in ("clients", "controller")
@@ -103,9 +109,9 @@ def _roles(accounts: Mapping[str, Privileges], passwords: Mapping[str, str]) -> 
 
 
 def _write(path: Path, text: str) -> None:
-    if not path.exists():
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o444)
+    path.unlink(missing_ok=True)  # it may be written by nobody
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o444)
 
 
 if __name__ == "__main__":

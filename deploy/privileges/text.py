@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from app.topology import Topology
 from deploy.privileges.table import Rule, kafka_rules, nats_permissions, privileges
 
-__all__ = ["TEXTS", "markdown"]
+__all__ = ["TEXTS", "kafka_words", "markdown"]
 
 HEAD = """
 # Who may do what
@@ -27,16 +27,25 @@ def _nats_text(topology: Topology) -> str:
 
 
 def _kafka_text(topology: Topology) -> str:
-    lines = []
+    command = (
+        'kafka-acls --bootstrap-server "$BROKER" --command-config admin.properties'
+    )
+    return "\n".join(f"{command} {words}" for words in kafka_words(topology))
+
+
+def kafka_words(topology: Topology) -> Iterator[str]:
+    """Yield what `kafka-acls` is told: as much as one call of it can take."""
+    names: dict[str, list[str]] = {}
     for account, rule in kafka_rules(topology):
         operations = " ".join(f"--operation {word}" for word in rule.operations)
-        kind = " --resource-pattern-type prefixed" if rule.prefixed else ""
-        lines.append(
-            'kafka-acls --bootstrap-server "$BROKER" --command-config admin.properties'
-            f" --add --allow-principal User:{account} {operations}"
-            f" --{rule.resource} {rule.name}{kind}"
+        pattern = "prefixed" if rule.prefixed else "literal"
+        words = (
+            f"--add --allow-principal User:{account} {operations}"
+            f" --resource-pattern-type {pattern}"
         )
-    return "\n".join(lines)
+        names.setdefault(words, []).append(f"--{rule.resource} {rule.name}")
+    for words, found in names.items():
+        yield f"{words} {' '.join(found)}"
 
 
 def _cassandra_text(topology: Topology) -> str:

@@ -4,6 +4,7 @@ The images translate their environment as is done here; only addresses are this 
 """
 
 import asyncio
+import re
 import subprocess
 import sysconfig
 from datetime import timedelta
@@ -19,7 +20,7 @@ from cassandra.cluster import NoHostAvailable
 from app import connections, settings, topics
 from app.certificates import Wanted, issue
 from app.connections import NatsClient
-from app.errors import AccessDenied, KafkaUnavailable, NatsUnavailable
+from app.errors import AccessDenied, KafkaUnavailable, NatsUnavailable, TopicMismatch
 from app.tls import tls_context
 from app.topology import Topology
 from bridge.stream import ensure_stream
@@ -27,6 +28,7 @@ from deploy import services_secrets
 from deploy.local import ports
 from deploy.local.servers.cassandra import Cassandra
 from deploy.local.servers.kafka import Kafka
+from deploy.local.servers.secured_kafka import allow
 from deploy.local.stack import Stack
 from tests.composed import FOLDER, composed
 
@@ -55,6 +57,7 @@ class Composed(Kafka):
 
     def __init__(self, environment, listeners, tls):
         self._environment = environment
+        self._known = listeners
         self._tls = tls
         self._listeners = dict(line.split("=", 1) for line in listeners.splitlines())
 
@@ -79,35 +82,44 @@ class Composed(Kafka):
         return found | self._listeners
 
     def probe(self, ports):
-        asyncio.run(topics.check_topics(self.settings(ports)))
+        master = self.settings(ports, "admin")
+        asyncio.run(allow(master, Topology(master)))
+        asyncio.run(topics.check_topics(self.settings(ports, "operator")))
 
-    def settings(self, ports, **other):
+    def settings(self, ports, account, **other):
         environ = {
             "kafka__servers": f"127.0.0.1:{ports['client']}",
             "kafka__sasl_mechanism": "PLAIN",
-            "kafka__user": "operator",
-            "kafka__password": self.password,
+            "kafka__user": account,
+            "kafka__password": self._password(account),
             "kafka__ca_file": str(self._tls / "ca.crt"),
             **other,
         }
         return settings.load({f"SMARTMETER_{k.upper()}": v for k, v in environ.items()})
 
+    def _password(self, account):
+        return re.search(rf'user_{account}="(\w+)"', self._known)[1]
 
-def test_kafka_with_secrets_lets_in_who_knows_the_password(secrets, tls, tmp_path):
+
+def test_kafka_with_secrets_lets_accounts_do_what_is_theirs(secrets, tls, tmp_path):
     model = composed("compose.yaml", "secrets.yaml")
     environment = model["services"]["kafka"]["environment"]
     kafka = Composed(environment, secrets["kafka_listeners"], tls)
-    kafka.password = secrets["operator_password"]
     stack = Stack(tmp_path / "stack", usual_ports=False, servers={"kafka": kafka})
     with stack.running():
         its_ports = stack.ledger.read()["kafka"].ports
-        findings = asyncio.run(topics.ensure_topics(kafka.settings(its_ports)))
+        worker = kafka.settings(its_ports, "worker")
+        with pytest.raises(TopicMismatch, match="Authorization failed"):
+            asyncio.run(topics.ensure_topics(worker))
+        operator = kafka.settings(its_ports, "operator")
+        findings = asyncio.run(topics.ensure_topics(operator))
         assert [""] * len(findings) == [text for _, text in findings]
+        asyncio.run(topics.check_topics(worker))
         guess = {"kafka__password": "guessed"}
-        wrong = kafka.settings(its_ports, **guess)
+        wrong = kafka.settings(its_ports, "operator", **guess)
         with pytest.raises((AccessDenied, KafkaError)):
             asyncio.run(connections.knock_at_kafka(wrong))
-        clear = kafka.settings(its_ports, kafka__ca_file="/dev/null")
+        clear = kafka.settings(its_ports, "operator", kafka__ca_file="/dev/null")
         with pytest.raises((KafkaUnavailable, KafkaError)):
             asyncio.run(connections.knock_at_kafka(clear))
 

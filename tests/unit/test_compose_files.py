@@ -40,6 +40,7 @@ LIVE_PORTS = {
     "exporter": settings.load({}).exporter.port,
     "simulator": 6095,
 }
+STEPS = {"access", "topics", "schema", "accounts", "certificates"}
 TLS = "/run/tls"
 TLS_FILES = ("CA_FILE", "CERTIFICATE_FILE")
 SERVER_PORTS = {4222, 8222, 9042, 9090, 3000}
@@ -182,7 +183,7 @@ def test_who_waits_waits_for_what_can_be_told(model):
                 assert not other.get("healthcheck", {}).get("disable")
             else:
                 assert "service_completed_successfully" == how["condition"]
-                assert name in {"topics", "schema", "accounts", "certificates"}
+                assert name in STEPS
 
 
 def test_nothing_runs_as_root_or_with_more_rights_than_it_needs(model):
@@ -227,8 +228,8 @@ def test_what_the_dockerfile_copies_is_in_its_context():
 
 
 def test_kafka_takes_the_largest_message_of_this_project(model):
-    brokers = [s for s in model["services"].values() if "kafka:" in s["image"]]
-    for broker in brokers:
+    kafkas = {k: s for k, s in model["services"].items() if "kafka:" in s["image"]}
+    for broker in (kafkas[name] for name in kafkas.keys() - STEPS):
         assert int(variables(broker)["KAFKA_MESSAGE_MAX_BYTES"]) >= 2 * EVENT_BYTES_MAX
 
 
@@ -259,9 +260,8 @@ def test_prometheus_asks_services_that_exist(model):
 
 
 def test_prompt_knows_every_service_that_stays(model):
-    steps = {"topics", "schema", "batch", "accounts", "certificates"}
     nodes = {name for name in model["services"] if re.search(r"-[23]$", name)}
-    assert set(SERVICES) == model["services"].keys() - steps - nodes
+    assert set(SERVICES) == model["services"].keys() - STEPS - {"batch"} - nodes
 
 
 def test_secrets_are_files_that_are_made_and_given(model, tmp_path):
@@ -293,6 +293,17 @@ def test_made_secrets_stay_and_are_closed_to_others(tmp_path):
     assert len(set(before.values())) == len(before)
     assert 0o700 == folder.stat().st_mode & 0o777
     assert before["worker_password"] in before["kafka_listeners"]
+
+
+def test_what_follows_from_passwords_is_made_anew(tmp_path):
+    folder = tmp_path / "secrets"
+    made = {p.name: p.read_text() for p in services_secrets.prepare(folder)}
+    for name in ("kafka_listeners", "kafka_rules", "nats_users"):
+        path = folder / name
+        path.chmod(0o644)
+        path.write_text("by an older build")
+    assert made == {p.name: p.read_text() for p in services_secrets.prepare(folder)}
+    assert made["kafka_admin_password"] in made["kafka_listeners"]
 
 
 def test_prometheus_with_secrets_differs_by_token_and_tls_alone():

@@ -9,8 +9,8 @@ from app.settings import Settings
 from app.topology import Topology
 from deploy.local.process import ROOT
 from deploy.local.secured import ADMIN, BROKER
-from deploy.privileges.table import nats_permissions, privileges
-from deploy.privileges.text import TEXTS
+from deploy.privileges.table import kafka_rules, nats_permissions, privileges
+from deploy.privileges.text import TEXTS, kafka_words
 
 TOPOLOGY = Topology(Settings())
 ACCOUNTS = privileges(TOPOLOGY)
@@ -135,6 +135,29 @@ def test_texts_hold_every_account_and_no_password():
         assert (f"User:{account} " in texts["kafka"]) == bool(its.kafka)
         assert (f" TO {account};" in texts["cassandra"]) == bool(its.cassandra)
         assert f"## {account}\n" in texts["markdown"]
+
+
+def test_kafkas_tool_is_told_each_rule_once():
+    told = []
+    for line in kafka_words(TOPOLOGY):
+        assert line.startswith("--add ")
+        words = line.removeprefix("--add ").split()
+        pairs = list(zip(words[::2], words[1::2], strict=True))
+        (account,) = [value for name, value in pairs if name == "--allow-principal"]
+        (pattern,) = [v for name, v in pairs if name == "--resource-pattern-type"]
+        operations = [value for name, value in pairs if name == "--operation"]
+        told += [
+            (account, operation, name.removeprefix("--"), value, pattern == "prefixed")
+            for name, value in pairs
+            if name in {"--topic", "--group", "--transactional-id"}
+            for operation in operations
+        ]
+    expected = [
+        (f"User:{account}", operation, rule.resource, rule.name, rule.prefixed)
+        for account, rule in kafka_rules(TOPOLOGY)
+        for operation in rule.operations
+    ]
+    assert sorted(expected) == sorted(told)
 
 
 def test_manual_is_what_the_table_says():

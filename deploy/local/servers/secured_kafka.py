@@ -14,7 +14,7 @@ from deploy.local.secured import ADMIN, BROKER, HOSTS, Secured
 from deploy.local.servers.kafka import Kafka, produce_and_fetch
 from deploy.privileges.table import Rule, kafka_rules
 
-__all__ = ["SecuredKafka"]
+__all__ = ["SecuredKafka", "allow"]
 
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 GRANTING_SECONDS_MAX = 30.0
@@ -83,7 +83,7 @@ class SecuredKafka(Kafka):
             settings.variable("kafka", "ca_file"): str(self._secured.path("ca.crt")),
         }
         loaded = settings.load(known)
-        asyncio.run(_let(loaded, Topology(self._secured.settings)))
+        asyncio.run(allow(loaded, Topology(self._secured.settings)))
         options = connections.kafka_options(loaded)
         options.pop("bootstrap_servers")
         address = Kafka.addresses(self, ports)["kafka"]
@@ -142,7 +142,7 @@ def _entries(account: str, rule: Rule) -> list[tuple[Any, ...]]:
     ]
 
 
-async def _let(loaded: Settings, topology: Topology) -> None:
+async def allow(loaded: Settings, topology: Topology) -> None:
     """Create the accounts' rules; those that are there already stay as they are."""
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.protocol.admin import CreateAclsRequest
