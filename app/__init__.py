@@ -5,6 +5,7 @@ domain/      pure: readings, windows, standards, predictions, weather (NumPy onl
 wire/        bytes in and out: meter payloads, frames, events
 metrics/     events that count themselves, one module per stage
 health.py    /live, /ready and /metrics of a process without Faust
+alive.py     the health check of the image
 sinks/       the only importer of the Cassandra driver
 predictor/   the only importer of river
 worker.py    the live stage (Faust);  archive.py  the archive stage (Faust)
