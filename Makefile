@@ -16,7 +16,7 @@ PARALLEL ?= --numprocesses 2 --dist loadfile
 RUN_OPTIONS = $(if $(FOR),--for $(FOR)) $(if $(RATE),--rate $(RATE)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SOURCE),--source $(SOURCE)) $(if $(FRESH),--fresh) $(if $(CLUSTER),--cluster)
 RUN_FOLDER = .run$(if $(CLUSTER),-cluster)
 
-.PHONY: help install run ps scale doctor stop up down status check format test unit functional integration e2e secure cluster browser promtool prometheus dashboards bench faults audit secrets clean
+.PHONY: help install run ps scale doctor stop up down status check format test unit functional integration e2e secure cluster browser promtool prometheus image dashboards bench faults audit secrets clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +70,7 @@ test: unit functional integration e2e ## Every tier of tests, with real servers
 
 unit: install ## Tests without sockets, and the doctests (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contracts $(PARALLEL)
-	$(BIN)/python -m pytest --doctest-modules app/domain app/wire app/settings app/predictor deploy/local/figures.py
+	$(BIN)/python -m pytest --doctest-modules app/domain app/wire app/settings app/predictor app/alive.py deploy/local/figures.py
 
 functional: install ## Faust in process, memory store (seconds)
 	$(BIN)/python -m pytest tests/functional $(PARALLEL)
@@ -104,6 +104,14 @@ prometheus: promtool ## Run Prometheus beside `make run`: http://127.0.0.1:9090
 	@mkdir -p .run/targets
 	prometheus --config.file=deploy/prometheus/prometheus.yml --storage.tsdb.path=.run/prometheus \
 	  --web.listen-address=127.0.0.1:9090 --log.level=warn
+
+# The format is for Podman and Buildah, whose own one has no health check.
+image: ## Build the container image, by Docker, Podman or Buildah (ENGINE=podman BUILD=--pull)
+	@for engine in $(or $(ENGINE),docker podman buildah); do \
+	  "$$engine" info >/dev/null 2>&1 && break; engine=; done; \
+	test -n "$$engine" || { echo 'image: none answers of $(or $(ENGINE),docker podman buildah)' >&2; exit 1; }; \
+	BUILDAH_FORMAT=docker "$$engine" build --target smartmeter $(BUILD) \
+	  --tag "smartmeter-streams:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" .
 
 dashboards: install ## Write Grafana's dashboards from their Python
 	$(BIN)/python -m deploy.grafana
