@@ -34,6 +34,15 @@ class Unknown(LookupError):
     """There is no such service, or no such step."""
 
 
+class Printed(str):
+    """What a command has printed; the prompt shows it as it is, not quoted."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class Backend(Protocol):
     """Where services run: processes of this machine, or a Docker."""
 
@@ -125,7 +134,7 @@ class Prompt:
 
     def run_app_batch(self) -> str:
         """Average the voltage by transformer and day, over all that is stored."""
-        return self.backend.once("batch", "averages")
+        return Printed(self.backend.once("batch", "averages"))
 
     def create_service(self, name: str, replicas: int = 1) -> None:
         """Have so many of a service run; what runs already is kept."""

@@ -13,6 +13,7 @@ __all__ = ["Docker"]
 
 FOLDER = Path(__file__).parent / "compose"
 COMMAND_SECONDS_MAX = 1_800.0  # the first one builds the image and pulls the others
+CLEAR_LINE = "\x1b[2K"  # Compose begins each line so, to whomever it prints
 NODES = 3
 RATE_SINGLE, RATE_CLUSTER = 500, 600
 
@@ -108,7 +109,7 @@ class Docker:
     def logs(self, name: str, lines: int) -> str:
         """Return the end of what a service has logged."""
         words = ("logs", "--no-color", "--tail", str(lines), *self._nodes(name))
-        return self._run(self.compose(*words))
+        return self._run(self.compose(*words)).replace(CLEAR_LINE, "")
 
     def stop_all(self) -> None:
         """Stop this project's containers, and nothing else; data stay."""
@@ -170,6 +171,8 @@ class Docker:
             done = subprocess.run(
                 command,
                 env=environ,
+                # Compose would take what is typed ahead at the prompt.
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 timeout=COMMAND_SECONDS_MAX,

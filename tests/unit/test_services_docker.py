@@ -1,9 +1,16 @@
 """The command lines of Docker that the prompt runs; no Docker is asked."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from deploy.local.errors import LauncherError
 from deploy.services_docker import Docker
+
+ROOT = Path(__file__).parents[2]
 
 
 class Recorded(Docker):
@@ -94,6 +101,35 @@ def test_replicas_are_counted_by_service():
     assert (3, 2, 1, 0) == tuple(
         running[name] for name in ("nats", "worker", "prometheus", "bridge")
     )
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """Put a `docker` before all others that answers with what it is asked and given."""
+    script = tmp_path / "docker"
+    script.write_text('#!/bin/sh\nprintf "\\033[2K%s\\n" "asked: $*" "given: $(cat)"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("engine")
+def test_logs_are_plain_and_what_is_typed_ahead_stays_for_the_prompt():
+    asker = (
+        "from deploy.services_docker import Docker;"
+        " import sys; print(Docker().logs('bridge', 5), sys.stdin.read())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asker],
+        cwd=ROOT,
+        input="services()",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    asked, given, typed = done.stdout.strip().splitlines()
+    assert asked.endswith("logs --no-color --tail 5 bridge")
+    assert "given: " == given
+    assert "services()" == typed.strip()
 
 
 def test_images_are_postfixed():

@@ -57,6 +57,11 @@ def words(backend, said):
     return Prompt(backend, said.append).names
 
 
+def test_batch_is_shown_as_it_was_printed(words, backend):
+    backend.once = lambda *_: "line  volts\n  11  116.5\n"
+    assert "line  volts\n  11  116.5\n" == repr(words["run_app_batch"]())
+
+
 def test_everything_starts_in_the_order_of_the_road(backend, words):
     words["run_inject"]()
     assert ["servers", ("topics",), ("schema", "apply")] == backend.done[:3]
