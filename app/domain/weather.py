@@ -72,7 +72,7 @@ class Weather:
             self.clock = event.published
         if event.hours not in self._said and len(self._said) >= LEADS_MAX:
             return False
-        said = self._said.setdefault(event.hours, {})
+        said = self._of(event.hours)
         start = event.epoch - event.epoch % self.size
         total, count = said.get(start, (0.0, 0))
         said[start] = total + event.celsius, count + 1
@@ -95,9 +95,9 @@ class Weather:
         >>> weather.forecast(900, 43_200)
         5.0
         """
-        for hours in sorted(self._said):
+        for hours, said in self._said.items():
             if hours and hours * 3_600 >= lead_seconds:
-                celsius = self._at(hours, start)
+                celsius = self._at(said, start)
                 if celsius is not None:
                     return celsius
         return None
@@ -107,8 +107,13 @@ class Weather:
         total, count = self._said.get(0, {}).get(start, (0.0, 0))
         return total / count if count else None
 
-    def _at(self, hours: int, start: int) -> float | None:
-        said = self._said[hours]
+    def _of(self, hours: int) -> dict[int, tuple[float, int]]:
+        """Return what was said so far ahead; leads are kept in their order."""
+        if hours not in self._said:
+            self._said = dict(sorted([*self._said.items(), (hours, {})]))
+        return self._said[hours]
+
+    def _at(self, said: Mapping[int, tuple[float, int]], start: int) -> float | None:
         if start in said:
             total, count = said[start]
             return total / count
@@ -156,7 +161,7 @@ class Weather:
         for hours, start, total, count in state["said"]:
             if not math.isfinite(total) or int(count) < 1:
                 raise ValueError("a sum of temperatures is not finite")
-            self._said.setdefault(int(hours), {})[int(start)] = total, int(count)
+            self._of(int(hours))[int(start)] = total, int(count)
 
 
 class Silence:

@@ -11,7 +11,7 @@ from app.errors import RejectedState
 from app.predictor import features
 from app.predictor import state as parts
 from app.predictor.deviations import COLUMNS as TRANSFORMER_COLUMNS
-from app.predictor.features import Features
+from app.predictor.features import Chosen, Features
 from app.predictor.memory import Levels
 from app.predictor.online import Forecaster, Rules
 from app.predictor.pending import COLUMNS, MODELS, Pending
@@ -219,9 +219,13 @@ def _load_pending(first: State, bodies: list[State], forecaster: Forecaster) -> 
         values = column(head, "values", length=len(places)).tolist()
         if not set(places) <= set(range(features.SIZE)):
             raise RejectedState("models: pending features are not known")
+        try:
+            chosen = Chosen(places)
+        except ValueError as error:
+            raise RejectedState(f"models: pending features: {error}") from None
         not_over, over = column(head, "persistence", length=2).tolist()
         waiting = Pending(
-            x=Features(places, values),
+            x=Features(chosen, values),
             champion=model_of(head),
             made=whole(head, "made"),
             doubt=number(head, "doubt"),

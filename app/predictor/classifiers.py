@@ -69,9 +69,9 @@ class Calibrator:
 
 
 class _AdaGrad(optim.AdaGrad):
-    """River's, which asks for its constant rate for each weight anew: here, once."""
+    """River's, which tries vectors in vain, and asks for its rate at each weight."""
 
-    def _step_with_dict(self, w: Any, g: Any) -> Any:
+    def _step_with_vector(self, w: Any, g: Any) -> Any:
         rate, squares = self.learning_rate, self.g2
         for name, slope in g.items():
             total = squares[name] = squares[name] + slope * slope

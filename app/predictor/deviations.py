@@ -37,6 +37,7 @@ class Deviations:
         self.now: Column = np.zeros(0)
         self.taught: Column = np.zeros(0)
         self.products = np.zeros((3, 3))
+        self._coefficients = 0.0, 0.0
 
     def __len__(self) -> int:
         return len(self.habit)
@@ -83,12 +84,12 @@ class Deviations:
 
     def foretell(self, now: Column, then: Column) -> Column:
         """Return the deviation from habit that those of now and of then foretell."""
-        first, second = self._coefficients()
+        first, second = self._coefficients
         return first * now + second * then
 
     def foretell_one(self, now: float, then: float) -> float:
         """Return the same for one transformer."""
-        first, second = self._coefficients()
+        first, second = self._coefficients
         return first * now + second * then
 
     def learn(
@@ -104,8 +105,7 @@ class Deviations:
         """
         rows = np.concatenate([signs, self.now[slots][None, :]])
         products = np.einsum("in,jn->ij", rows, rows)
-        self.products *= FADE
-        self.products += products / len(slots)
+        self.take_products(self.products * FADE + products / len(slots))
         taught = self.taught[slots]
         noise = self.noise[slots]
         # What of the error is expected to be noise, and not ignorance of the weights.
@@ -126,8 +126,11 @@ class Deviations:
         self.noise[slot] = max(noise, NOISE_MIN)
         self.taught[slot] = taught + 1.0
 
-    def _coefficients(self) -> tuple[float, float]:
-        (a, b, p), (_, c, q), _ = self.products.tolist()
+    def take_products(self, products: Column) -> None:
+        """Take sums of products (3, 3), and find what deviations foretell by them."""
+        self.products = products
+        (a, b, p), (_, c, q), _ = products.tolist()
         a, c = a + RIDGE, c + RIDGE
         determinant = a * c - b * b
-        return (c * p - b * q) / determinant, (a * q - b * p) / determinant
+        first, second = c * p - b * q, a * q - b * p
+        self._coefficients = first / determinant, second / determinant

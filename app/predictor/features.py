@@ -20,6 +20,7 @@ __all__ = [
     "LAGS",
     "NAMES",
     "SIZE",
+    "Chosen",
     "Features",
     "prior",
     "shared",
@@ -69,24 +70,32 @@ class Features:
 
     __slots__ = ("block", "named", "places", "rows", "scale", "values")
 
-    def __init__(self, places: Iterable[int], values: Iterable[float]) -> None:
-        self.places = tuple(places)
+    def __init__(self, chosen: "Chosen", values: Iterable[float]) -> None:
+        self.places, self.rows, self.block = chosen.places, chosen.rows, chosen.block
         self.values = tuple(values)
-        self.rows, self.block, names = _chosen(self.places)
         self.scale: NDArray[np.float64] = np.array(self.values)
-        self.named = {
-            name: value for name, value in zip(names, self.values, strict=True) if name
-        }
+        self.named = dict(zip(chosen.names, self.values, strict=False))
 
 
-# The same hours and temperatures come again, and from every lane.
-@functools.lru_cache(maxsize=4_096)
-def _chosen(
-    places: tuple[int, ...],
-) -> tuple[NDArray[np.intp], NDArray[np.intp], tuple[str, ...]]:
-    rows = np.array(places, np.intp)
-    names = (NAMES[place] if place < LAGS_AT else "" for place in places)
-    return rows, rows[:, None] * SIZE + rows, tuple(names)
+class Chosen:
+    """The places of features that are not zero, and what follows from them.
+
+    names are those without the lags, which come last.
+
+    Raises:
+        ValueError: A lag comes before another feature.
+    """
+
+    __slots__ = ("block", "names", "places", "rows")
+
+    def __init__(self, places: Iterable[int]) -> None:
+        self.places = tuple(places)
+        self.rows: NDArray[np.intp] = np.array(self.places, np.intp)
+        self.block: NDArray[np.intp] = self.rows[:, None] * SIZE + self.rows
+        known = [place for place in self.places if place < LAGS_AT]
+        if any(place >= LAGS_AT for place in self.places[: len(known)]):
+            raise ValueError("a lag comes before another feature")
+        self.names = tuple(NAMES[place] for place in known)
 
 
 def cell(start: int) -> int:
@@ -116,22 +125,22 @@ def shared(start: int, celsius: float | None, lags: tuple[float, ...]) -> Featur
 
     Lags are relative to the lane's centre; one that is not known is 0.
     """
-    warmth: tuple[tuple[int, ...], tuple[float, ...]] = (UNFORESEEN_AT,), (1.0,)
-    if celsius is not None and math.isfinite(celsius):
-        (left, first), (right, second) = hats(celsius)
-        warmth = (HATS_AT + left, HATS_AT + right), (first, second)
-    hour, clock, late = _calendar(start % WEEK_SECONDS)
-    return Features(
-        (hour, *warmth[0], *clock, *LAG_PLACES),
-        (1.0, *warmth[1], 1.0 - late, late, *lags),
-    )
+    hour, seconds = divmod(start % WEEK_SECONDS, 3_600)
+    late = seconds / 3_600
+    if celsius is None or not math.isfinite(celsius):
+        return Features(_chosen(hour, None), (1.0, 1.0, 1.0 - late, late, *lags))
+    (left, first), (_, other) = hats(celsius)
+    values = 1.0, first, other, 1.0 - late, late, *lags
+    return Features(_chosen(hour, left), values)
 
 
-@functools.lru_cache(maxsize=4_096)
-def _calendar(start: int) -> tuple[int, tuple[int, int], float]:
-    hour, within = divmod(start % DAY_SECONDS, 3_600)
-    clock = CLOCK_AT + hour, CLOCK_AT + (hour + 1) % HOURS
-    return cell(start), clock, within / 3_600
+# The same hours and temperatures come again, and for every lane.
+@functools.lru_cache(maxsize=8_192)
+def _chosen(hour: int, left: int | None) -> Chosen:
+    """Return the places for an hour of epoch weeks and a temperature's left knot."""
+    clock = CLOCK_AT + hour % HOURS, CLOCK_AT + (hour + 1) % HOURS
+    knots = (UNFORESEEN_AT,) if left is None else (HATS_AT + left, HATS_AT + left + 1)
+    return Chosen((cell(hour * 3_600), *knots, *clock, *LAG_PLACES))
 
 
 def prior(lead_seconds: int) -> NDArray[np.float64]:

@@ -50,6 +50,8 @@ class LevelRegression:
         # A view: the covariance is changed in place, here and by whoever restores it.
         self._diagonal = np.einsum("ii->i", self.covariance)
         self._outer = np.empty_like(self.covariance)
+        self._narrowed = np.empty(features.SIZE)
+        self._as_column, self._as_row = self._narrowed[:, None], self._narrowed[None, :]
 
     def predict_one(self, x: Features) -> tuple[float, float]:
         """Return the mean, and the variance that not knowing the weights adds."""
@@ -69,13 +71,14 @@ class LevelRegression:
         spread = x.scale.dot(self.covariance.take(x.rows, axis=0))
         doubt = _doubt(x, spread.take(x.rows))
         variance = doubt + self.noise
-        bound = FAR_DEVIATIONS * math.sqrt(variance)
+        deviation = math.sqrt(variance)
+        bound = FAR_DEVIATIONS * deviation
         self.far = self.far + 1 if abs(error) > bound else 0
         if self.far > FAR_IN_A_ROW:
             bound = max(bound, ERROR_VOLTS_MAX)
-        self.weights += spread * (min(max(error, -bound), bound) / variance)
-        narrowed = spread / math.sqrt(variance)
-        np.dot(narrowed[:, None], narrowed[None, :], out=self._outer)
+        narrowed = np.divide(spread, deviation, out=self._narrowed)
+        self.weights += narrowed * (min(max(error, -bound), bound) / deviation)
+        np.dot(self._as_column, self._as_row, out=self._outer)
         self.covariance -= self._outer
         # What of the error is expected to be noise, and not ignorance of the weights.
         share = self.noise / variance

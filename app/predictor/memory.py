@@ -27,6 +27,7 @@ class Memory:
         self.lead = lead_seconds
         # The last day on which the foreseen window's time of day is known already.
         self.days_back = -(-lead_seconds // DAY_SECONDS) * DAY_SECONDS
+        self.reach = max(self.days_back - lead_seconds, size_seconds)
         self.levels: dict[int, Levels] = {}
         self.deviations: dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
 
@@ -40,7 +41,7 @@ class Memory:
         """Remember a window; forget what no lag will ask for."""
         self.levels[start] = levels
         self.deviations[start] = slots, deviations
-        oldest = start - max(self.days_back - self.lead, self.size)
+        oldest = start - self.reach
         for kept in (self.levels, self.deviations):
             while (first := next(iter(kept))) < oldest:
                 del kept[first]

@@ -157,7 +157,7 @@ def read_deviations(state: State, deviations: Deviations, count: int) -> None:
         raise RejectedState("models: a noise is not positive")
     if (deviations.seen < 0).any() or (deviations.taught < 0).any():
         raise RejectedState("models: a count is below zero")
-    deviations.products = column(state, "products", length=9).reshape(3, 3)
+    deviations.take_products(column(state, "products", length=9).reshape(3, 3))
 
 
 COUNTS = {

@@ -159,4 +159,4 @@ def _restore_habits(forecaster: Forecaster, key: Any, deviations: Deviations) ->
     mine = forecaster.deviations
     for name in ("habit", "noise", "seen", "taught"):
         getattr(mine, name)[slots[known]] = getattr(deviations, name)[known]
-    mine.products = deviations.products
+    mine.take_products(deviations.products)

@@ -8,6 +8,7 @@ import pytest
 from agents import forecast
 from app.errors import RejectedMessage, RejectedState
 from app.predictor import checkpoint, features, versions
+from app.predictor.deviations import Deviations
 from app.predictor.lane import LaneForecast
 from app.wire.models import (
     PART_CHARACTERS_MAX,
@@ -60,6 +61,9 @@ def test_models_are_those_of_the_version_again_and_the_rest_is_the_present():
         del each["deviations"]["now"]  # is of the present
     assert expected == found
     assert scores == state.forecaster.scores.made
+    deviations, same = state.forecaster.deviations, Deviations()
+    same.take_products(deviations.products)
+    assert same.foretell_one(1.0, 0.5) == deviations.foretell_one(1.0, 0.5) != 0.0
 
 
 def test_state_read_back_has_gone_back_too():
@@ -157,6 +161,9 @@ def test_models_of_older_features_begin_anew_and_what_they_do_not_rest_on_stays(
     before, after = worker.journal.state.forecaster, state.forecaster
     assert (0, before.scores.made) == (after.level.learnt, after.scores.made)
     assert before.deviations.habit.tolist() == after.deviations.habit.tolist()
+    signs = 1.0, 0.5
+    foretold = after.deviations.foretell_one(*signs)
+    assert before.deviations.foretell_one(*signs) == foretold
     assert before.memory.levels == after.memory.levels
     assert {} == after.pending
     change = forecast.change(0, state, EVENTS[300:], is_silent=False)
