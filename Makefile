@@ -131,7 +131,7 @@ $(PEERS)/.installed: tests/bench/peers.txt
 audit: install ## Ask for advisories on every pinned version: the index, SERVICE=osv, or ADVISORIES=folder
 	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && \
 	  $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
-	@$(if $(ADVISORIES),$(BIN)/python -m deploy.advisories $(ADVISORIES) --) \
+	@$(if $(ADVISORIES),$(BIN)/python -m deploy.advisories $(ADVISORIES)) \
 	  $(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off \
 	  --vulnerability-service $(if $(ADVISORIES),osv --osv-url {url},$(or $(SERVICE),pypi)) -r constraints.txt 2>&1 | grep -v 'hash\|pip-tools' | tail -40; \
 	  test $${PIPESTATUS[0]} = 0 || { echo 'audit: NOT clean. Either advisories are named above, or nobody could be asked ("could not be audited", "Failed to resolve"): then nothing is known of any version' >&2; exit 1; }

@@ -1,6 +1,6 @@
 """Advisories from a folder, asked for as OSV's are: an audit where nobody can be asked.
 
-    python -m deploy.advisories FOLDER -- pip-audit -s osv --osv-url {url} ...
+    python -m deploy.advisories FOLDER pip-audit -s osv --osv-url {url} ...
 
 FOLDER holds advisories in OSV's form, as YAML or JSON: a checkout of PyPA's advisory
 database, or of GitHub's. They are served on loopback while the command runs, which is
@@ -8,7 +8,6 @@ told where; its exit code is this one's. What came to light after the newest adv
 not known, so that one's date is printed.
 """
 
-import itertools
 import json
 import subprocess
 import sys
@@ -27,6 +26,7 @@ __all__ = ["Advisories", "is_affected", "main"]
 Advisory = Mapping[str, Any]
 SUFFIXES = {".yaml", ".yml", ".json"}
 QUESTION_BYTES_MAX = 65_536
+FIRST = Version("0.dev0")
 
 
 class Advisories:
@@ -69,9 +69,8 @@ def is_affected(version: str, package: Advisory) -> bool:
 
 
 def _is_within(version: Version, events: list[Mapping[str, str]]) -> bool:
-    steps = [(_version(at), kind) for event in events for kind, at in event.items()]
     is_open = False
-    for at, kind in sorted(steps, key=lambda step: step[0]):
+    for at, kind in sorted(_steps(events), key=lambda step: step[0]):
         if kind == "introduced" and version >= at:
             is_open = True
         elif (kind == "fixed" and version >= at) or (
@@ -81,13 +80,19 @@ def _is_within(version: Version, events: list[Mapping[str, str]]) -> bool:
     return is_open
 
 
-def _version(text: str) -> Version:
-    """Return a version of an event; 0 comes before all others."""
-    try:
-        return Version("0.dev0" if text == "0" else text)
-    except InvalidVersion:
-        # Nobody can install it: as if it had come first.
-        return Version("0.dev0")
+def _steps(events: list[Mapping[str, str]]) -> Iterator[tuple[Version, str]]:
+    """Yield the version and the kind of each event; 0 comes before all others.
+
+    What cannot be read as a version brings a fault from the first one on, and mends
+    none: rather one advisory too many than one too few.
+    """
+    for event in events:
+        for kind, at in event.items():
+            try:
+                yield (FIRST if at == "0" else Version(at)), kind
+            except InvalidVersion:
+                if kind == "introduced":
+                    yield FIRST, kind
 
 
 def _read(folder: Path) -> Iterator[Advisory]:
@@ -120,7 +125,7 @@ def _handler(advisories: Advisories) -> type[BaseHTTPRequestHandler]:
 
 def main(words: list[str]) -> int:
     """Serve a folder's advisories while a command runs; return its exit code."""
-    place, *command = itertools.filterfalse("--".__eq__, words)
+    place, *command = words
     folder = Path(place)
     if not folder.is_dir():
         print(f"audit: {folder} is no folder; check out PyPA's advisory database")

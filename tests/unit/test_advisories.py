@@ -72,6 +72,20 @@ def test_a_range_is_open_from_what_introduced_the_fault_to_what_mended_it(
     assert expected == is_affected(version, {"ranges": [RANGE]})
 
 
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([{"introduced": "0"}, {"fixed": "by hand"}], True),
+        ([{"introduced": "0"}, {"last_affected": "by hand"}], True),
+        ([{"introduced": "by hand"}], True),
+        ([{"introduced": "by hand"}, {"fixed": "1.0"}], False),
+    ],
+)
+def test_what_is_no_version_mends_no_fault(events, expected):
+    found = {"ranges": [{"type": "ECOSYSTEM", "events": events}]}
+    assert expected == is_affected("1.0", found)
+
+
 def test_a_folder_answers_for_packages_of_pypi_alone(folder):
     advisories = Advisories(folder)
     assert (2, "2026-02-01T00:00:00Z") == (advisories.count, advisories.newest)
@@ -88,12 +102,12 @@ def test_a_command_asks_them_and_its_exit_code_is_the_audits(
     folder, capfd, version, expected
 ):
     command = [sys.executable, "-c", ASKS, "{url}", version]
-    assert expected == main([str(folder), "--", *command])
+    assert expected == main([str(folder), *command])
     assert "2 advisories" in capfd.readouterr().out
 
 
 def test_a_folder_without_advisories_is_no_clean_audit(tmp_path, capsys):
-    assert 2 == main([str(tmp_path), "--", "true"])
+    assert 2 == main([str(tmp_path), "true"])
     assert "holds no advisory" in capsys.readouterr().out
-    assert 2 == main([str(tmp_path / "none"), "--", "true"])
+    assert 2 == main([str(tmp_path / "none"), "true"])
     assert "is no folder" in capsys.readouterr().out
