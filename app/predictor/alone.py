@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.predictions import ClosedWindow
-from app.predictor.classifiers import NEAR_MAX, NEAR_VOLTS
 from app.predictor.features import Features
 from app.predictor.pending import FOR_LEARNING, Pending
 
@@ -26,15 +25,13 @@ def foresee(
 ) -> NDArray[np.float32]:
     """Return the columns of `pending.COLUMNS`, for the lane's level and its doubt."""
     slots, threshold = models.slots_of(window.key), models.rules.threshold
-    deviations, maximum = models.deviations, window.maximum.item()
-    slot = slots.item()
+    deviations, slot = models.deviations, slots.item()
     now = deviations.now.item(slot)
     then = models.memory.deviation_then(window.start, slots, models.transformers).item()
     foretold = deviations.foretell_one(now, then) + deviations.habit.item(slot)
     foretold += (models.centre or 0.0) + mean
     margin = (foretold - threshold) / math.sqrt(doubt + deviations.noise.item(slot))
-    over = 1.0 if maximum > threshold else 0.0
-    near = min(max((maximum - threshold) / NEAR_VOLTS, -NEAR_MAX), NEAR_MAX)
+    over, near = models.challenger.inputs_one(window.maximum.item(), threshold)
     regression = models.calibrator.predict_one(margin)
     direct = models.challenger.predict_one(x, over, near)
     column = regression, direct, over, near, margin, foretold, now, then

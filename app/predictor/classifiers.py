@@ -13,7 +13,7 @@ from river import linear_model, optim
 
 from app.predictor.features import Features
 
-__all__ = ["NEAR_MAX", "NEAR_VOLTS", "Calibrator", "Challenger", "turn"]
+__all__ = ["Calibrator", "Challenger", "turn"]
 
 Column = NDArray[np.float64]
 
@@ -54,9 +54,7 @@ class Calibrator:
 
     def predict_one(self, margin: float) -> float:
         """Return the probability for one margin."""
-        bounded = min(max(margin, -MARGIN_MAX), MARGIN_MAX)
-        logit = min(max(self.steepness * bounded, -LOGIT_MAX), LOGIT_MAX)
-        return 1.0 / (1.0 + math.exp(-logit))
+        return _link_one(self.steepness * min(max(margin, -MARGIN_MAX), MARGIN_MAX))
 
     def learn_one(self, margin: float, label: bool) -> None:
         """Learn whether a margin came true."""
@@ -98,8 +96,7 @@ class Challenger:
     def predict_one(self, x: Features, over: float, near: float) -> float:
         """Return the probability for one transformer."""
         named = {**x.named, "over": over, "near": near}
-        logit = self.model._raw_dot_one(named)  # noqa: SLF001 - as above
-        return 1.0 / (1.0 + math.exp(-min(max(logit, -LOGIT_MAX), LOGIT_MAX)))
+        return _link_one(self.model._raw_dot_one(named))  # noqa: SLF001 - as above
 
     def learn_one(self, x: Features, over: float, near: float, label: bool) -> None:
         """Learn one transformer's label."""
@@ -111,6 +108,12 @@ class Challenger:
         over = (maximum > threshold).astype(np.float64)
         return over, _bounded((maximum - threshold) / NEAR_VOLTS, NEAR_MAX)
 
+    @staticmethod
+    def inputs_one(maximum: float, threshold: float) -> tuple[float, float]:
+        """Return the same for one maximum."""
+        near = min(max((maximum - threshold) / NEAR_VOLTS, -NEAR_MAX), NEAR_MAX)
+        return (1.0 if maximum > threshold else 0.0), near
+
 
 def _bounded(values: Column, bound: float) -> Column:
     bounded: Column = np.minimum(np.maximum(values, -bound), bound)
@@ -120,3 +123,7 @@ def _bounded(values: Column, bound: float) -> Column:
 def _link(logit: Column) -> Column:
     link: Column = 1.0 / (1.0 + np.exp(-_bounded(logit, LOGIT_MAX)))
     return link
+
+
+def _link_one(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-min(max(logit, -LOGIT_MAX), LOGIT_MAX)))

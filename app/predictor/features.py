@@ -92,8 +92,8 @@ class Chosen:
         self.places = tuple(places)
         self.rows: NDArray[np.intp] = np.array(self.places, np.intp)
         self.block: NDArray[np.intp] = self.rows[:, None] * SIZE + self.rows
-        known = [place for place in self.places if place < LAGS_AT]
-        if any(place >= LAGS_AT for place in self.places[: len(known)]):
+        known = tuple(place for place in self.places if place < LAGS_AT)
+        if known != self.places[: len(known)]:
             raise ValueError("a lag comes before another feature")
         self.names = tuple(NAMES[place] for place in known)
 

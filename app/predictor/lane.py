@@ -123,6 +123,7 @@ class LaneForecast:
             learnt, predictions = self.forecaster.advance(
                 held.window, celsius, held.made
             )
+            self.weather.forget(target - GAP_SECONDS_MAX - KEPT_SECONDS)
             if learnt.drifts:
                 self.events += [(start, "drift", name) for name in learnt.drifts]
             if learnt.champion:
@@ -143,7 +144,6 @@ class LaneForecast:
         if day == self._day:
             return None
         before, self._day = self._day, day
-        self.weather.forget(start + self.rules.lead - GAP_SECONDS_MAX - KEPT_SECONDS)
         # Here, and not when it is asked for: of the windows learnt so far and no more,
         # however the two logs interleave.
         if before is None or not self.forecaster.scores.scored:
