@@ -15,12 +15,12 @@ __all__ = ["Files"]
 
 
 class Files:
-    """All files of a folder of this package, each answered with its entity tag."""
+    """All files of static/, each answered with its entity tag."""
 
-    def __init__(self, folder: str = "static") -> None:
+    def __init__(self) -> None:
         self._files = {
             entry.name: _File(entry.name, entry.read_bytes())
-            for entry in (resources.files("app.views") / folder).iterdir()
+            for entry in (resources.files("app.views") / "static").iterdir()
             if entry.is_file()
         }
 

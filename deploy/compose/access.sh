@@ -12,7 +12,7 @@ ssl.truststore.type=PEM
 ssl.truststore.location=/run/tls/ca.crt
 END
 xargs --arg-file=/run/secrets/kafka_rules --max-lines=1 --max-procs=4 \
-  timeout 120 "${KAFKA_ACLS:-/opt/kafka/bin/kafka-acls.sh}" \
+  timeout 120 /opt/kafka/bin/kafka-acls.sh \
   --bootstrap-server "$1" --command-config /tmp/admin.properties >/dev/null
 rm -f /tmp/admin.properties
 echo "kafka has $(wc -l </run/secrets/kafka_rules) rules of who may do what"
